@@ -66,6 +66,22 @@ uuid_id!(
     /// A client certificate that was handed out.
     CredentialId
 );
+uuid_id!(
+    /// An application of a developer, to which resources are attached.
+    AppId
+);
+uuid_id!(
+    /// One resource attached to one app under a name.
+    AttachmentId
+);
+uuid_id!(
+    /// One piece of work that is retried until it is done.
+    JobId
+);
+uuid_id!(
+    /// One entry of the audit trail.
+    AuditEventId
+);
 
 impl ClusterId {
     /// The id as Kafka writes cluster ids: 22 characters of URL-safe base64 without padding.

@@ -14,7 +14,9 @@ pub mod condition;
 pub mod id;
 pub mod intent;
 pub mod observed;
+pub mod operation;
 pub mod plan;
+pub mod resource;
 pub mod size;
 pub mod status;
 pub mod time;
@@ -22,9 +24,13 @@ pub mod version;
 
 pub use action::Action;
 pub use condition::{Condition, Reason};
-pub use id::{AccountId, BrokerId, ClusterId, CredentialId, IntentId, OperationId, ResourceId, TokenId};
+pub use id::{
+    AccountId, AppId, AttachmentId, AuditEventId, BrokerId, ClusterId, CredentialId, IntentId, JobId,
+    OperationId, ResourceId, TokenId,
+};
 pub use intent::{ClusterIntent, Lifecycle};
 pub use observed::Observed;
+pub use operation::Operation;
 pub use plan::Plan;
 pub use size::Bytes;
 pub use status::ClusterStatus;
