@@ -12,7 +12,7 @@ mod varint;
 
 pub use decoder::{DecodeError, Decoder};
 pub use encoder::{EncodeError, Encoder};
-pub use slices::Slices;
+pub use slices::{Records, Slice, Slices};
 pub use text::Str;
 
 use bytes::Bytes;
@@ -55,7 +55,9 @@ pub trait Message: Sized {
         let mut out = Encoder::new();
         out.i16(version);
         self.encode(&mut out, version)?;
-        Ok(out.finish().into_bytes())
+        let slices = out.finish();
+        let length = slices.len();
+        slices.into_bytes().ok_or(EncodeError::Elsewhere { length })
     }
 }
 

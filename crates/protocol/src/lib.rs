@@ -20,5 +20,5 @@ pub mod frame;
 pub mod messages;
 pub mod versions;
 
-pub use codec::{DecodeError, Decoder, EncodeError, Encoder, Message, Request, Slices, Str};
+pub use codec::{DecodeError, Decoder, EncodeError, Encoder, Message, Records, Request, Slice, Slices, Str};
 pub use messages::{ApiKey, ErrorCode};

@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Shape, Str};
+use super::{Records, Shape, Str};
 
 /// How many bytes of vectors a byte of input may turn into.
 ///
@@ -262,6 +262,14 @@ impl Decoder {
         let at = self.at;
         self.take(length)?;
         Ok(Some(self.input.slice(at..at + length)))
+    }
+
+    pub(crate) fn records(&mut self) -> Decoded<Records> {
+        Ok(Records::Here(self.bytes()?))
+    }
+
+    pub(crate) fn nullable_records(&mut self) -> Decoded<Option<Records>> {
+        Ok(self.nullable_bytes()?.map(Records::Here))
     }
 
     /// The count of an array whose elements take at least `smallest` bytes each on the wire and `memory` bytes each

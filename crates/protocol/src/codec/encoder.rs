@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
 use super::varint::put_unsigned;
-use super::{Shape, Slices, Str};
+use super::{Records, Shape, Slice, Slices, Str};
 
 /// From this size on a value becomes a slice of its own.
 ///
@@ -48,12 +48,19 @@ pub enum EncodeError {
         /// The version asked for.
         version: i16,
     },
+    /// The message was wanted as bytes, but some of them are not here.
+    #[error("the message refers to {length} bytes of records that are not here")]
+    Elsewhere {
+        /// How many are missing.
+        length: usize,
+    },
 }
 
 #[derive(Debug)]
 enum Part {
     Built(BytesMut),
     Shared(Bytes),
+    Elsewhere(usize),
 }
 
 /// Collects encoded bytes.
@@ -117,8 +124,9 @@ impl Encoder {
             first[..size_of::<i32>()].copy_from_slice(&length.to_be_bytes());
         }
         let freeze = |part| match part {
-            Part::Built(bytes) => bytes.freeze(),
-            Part::Shared(bytes) => bytes,
+            Part::Built(bytes) => Slice::Bytes(bytes.freeze()),
+            Part::Shared(bytes) => Slice::Bytes(bytes),
+            Part::Elsewhere(len_bytes) => Slice::Elsewhere(len_bytes),
         };
         Slices::new(self.parts.into_iter().map(freeze).collect())
     }
@@ -128,6 +136,7 @@ impl Encoder {
         let part_len = |part: &Part| match part {
             Part::Built(bytes) => bytes.len(),
             Part::Shared(bytes) => bytes.len(),
+            Part::Elsewhere(len_bytes) => *len_bytes,
         };
         self.parts.iter().map(part_len).sum::<usize>() + self.tail.len()
     }
@@ -267,6 +276,24 @@ impl Encoder {
         }
     }
 
+    pub(crate) fn records(&mut self, value: &Records) {
+        self.nullable_records(Some(value));
+    }
+
+    pub(crate) fn nullable_records(&mut self, value: Option<&Records>) {
+        match value {
+            None => self.length(None),
+            Some(Records::Here(bytes)) => self.bytes(bytes),
+            Some(Records::Elsewhere(len_bytes)) => {
+                self.length(Some(*len_bytes));
+                if *len_bytes > 0 {
+                    self.seal();
+                    self.parts.push(Part::Elsewhere(*len_bytes));
+                }
+            }
+        }
+    }
+
     pub(crate) fn count(&mut self, count: usize) {
         self.length(Some(count));
     }
@@ -348,9 +375,9 @@ impl Encoder {
         for part in content {
             match part {
                 Part::Built(bytes) => self.tail.extend_from_slice(&bytes),
-                Part::Shared(bytes) => {
+                Part::Shared(_) | Part::Elsewhere(_) => {
                     self.seal();
-                    self.parts.push(Part::Shared(bytes));
+                    self.parts.push(part);
                 }
             }
         }

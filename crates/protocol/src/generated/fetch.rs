@@ -3,8 +3,7 @@
 
 use super::ApiKey;
 use crate::codec::Request;
-use crate::codec::{DecodeError, Decoder, EncodeError, Encoder, Message, Shape, Str};
-use bytes::Bytes;
+use crate::codec::{DecodeError, Decoder, EncodeError, Encoder, Message, Records, Shape, Str};
 use uuid::Uuid;
 
 /// Request of API key 1, versions 0 to 18.
@@ -580,7 +579,7 @@ pub struct PartitionData {
     /// Versions 11+ default=-1 entity=brokerId.
     pub preferred_read_replica: i32,
     /// Versions 0+ null=0+.
-    pub records: Option<Bytes>,
+    pub records: Option<Records>,
 }
 
 impl Default for PartitionData {
@@ -618,7 +617,7 @@ impl PartitionData {
                 Some(Vec::new())
             },
             preferred_read_replica: if version >= 11 { input.i32()? } else { -1 },
-            records: input.nullable_bytes()?,
+            records: input.nullable_records()?,
         };
         for _ in 0..input.tags()? {
             let (tag, outer) = input.open_tag()?;
@@ -663,7 +662,7 @@ impl PartitionData {
         } else if self.preferred_read_replica != -1 {
             out.absent("PartitionData.PreferredReadReplica");
         }
-        out.nullable_bytes(self.records.as_ref());
+        out.nullable_records(self.records.as_ref());
         if out.is_flexible() {
             let tag_0 = self.diverging_epoch != EpochEndOffset::default();
             let tag_1 = self.current_leader != LeaderIdAndEpoch::default();

@@ -3,8 +3,7 @@
 
 use super::ApiKey;
 use crate::codec::Request;
-use crate::codec::{DecodeError, Decoder, EncodeError, Encoder, Message, Shape, Str};
-use bytes::Bytes;
+use crate::codec::{DecodeError, Decoder, EncodeError, Encoder, Message, Records, Shape, Str};
 use uuid::Uuid;
 
 /// Request of API key 59, versions 0 to 1.
@@ -353,7 +352,7 @@ pub struct ResponsePartitionSnapshot {
     /// Versions 0+.
     pub position: i64,
     /// Versions 0+.
-    pub unaligned_records: Option<Bytes>,
+    pub unaligned_records: Option<Records>,
 }
 
 impl ResponsePartitionSnapshot {
@@ -365,7 +364,7 @@ impl ResponsePartitionSnapshot {
             current_leader: LeaderIdAndEpoch::default(),
             size: input.i64()?,
             position: input.i64()?,
-            unaligned_records: Some(input.bytes()?),
+            unaligned_records: Some(input.records()?),
         };
         for _ in 0..input.tags()? {
             let (tag, outer) = input.open_tag()?;
@@ -386,7 +385,7 @@ impl ResponsePartitionSnapshot {
         out.i64(self.position);
         match &self.unaligned_records {
             Some(it) => {
-                out.bytes(it);
+                out.records(it);
             }
             None => out.null("ResponsePartitionSnapshot.UnalignedRecords"),
         }

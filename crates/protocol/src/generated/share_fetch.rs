@@ -3,8 +3,7 @@
 
 use super::ApiKey;
 use crate::codec::Request;
-use crate::codec::{DecodeError, Decoder, EncodeError, Encoder, Message, Shape, Str};
-use bytes::Bytes;
+use crate::codec::{DecodeError, Decoder, EncodeError, Encoder, Message, Records, Shape, Str};
 use uuid::Uuid;
 
 /// Request of API key 78, versions 1 to 2.
@@ -410,7 +409,7 @@ pub struct PartitionData {
     /// Versions 0+.
     pub current_leader: LeaderIdAndEpoch,
     /// Versions 0+ null=0.
-    pub records: Option<Bytes>,
+    pub records: Option<Records>,
     /// Versions 0+.
     pub acquired_records: Vec<AcquiredRecords>,
 }
@@ -424,7 +423,7 @@ impl PartitionData {
             acknowledge_error_code: input.i16()?,
             acknowledge_error_message: input.nullable_string()?,
             current_leader: LeaderIdAndEpoch::read(input, version)?,
-            records: Some(input.bytes()?),
+            records: Some(input.records()?),
             acquired_records: AcquiredRecords::read_all(input, version)?,
         };
         input.skip_tags()?;
@@ -440,7 +439,7 @@ impl PartitionData {
         self.current_leader.write(out, version);
         match &self.records {
             Some(it) => {
-                out.bytes(it);
+                out.records(it);
             }
             None => out.null("PartitionData.Records"),
         }

@@ -71,6 +71,9 @@ pub(super) fn module(module: &Module<'_>) -> anyhow::Result<String> {
         text.push_str("use uuid::Uuid;\n");
     }
     text.push_str("use crate::codec::{DecodeError, Decoder, EncodeError, Encoder, Message, Shape");
+    if bodies.contains("Option<Records>") {
+        text.push_str(", Records");
+    }
     text.push_str(if bodies.contains("Str>") || bodies.contains("Str,") { ", Str};\n" } else { "};\n" });
     if bodies.contains("ApiKey") {
         text.push_str("use crate::codec::Request;\nuse super::ApiKey;\n");

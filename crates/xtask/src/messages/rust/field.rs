@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, bail};
 
 use crate::messages::names;
-use crate::messages::schema::{Base, Field, Message, Versions};
+use crate::messages::schema::{Base, Field, Kind, Message, Versions};
 
 /// Where the field lives.
 pub(super) struct Emit<'a> {
@@ -61,6 +61,8 @@ impl Emit<'_> {
             Base::Int64 => "i64",
             Base::Float64 => "f64",
             Base::String => "Str",
+            // A broker may answer with records that it does not hold in memory; what it receives is in memory.
+            Base::Records if self.message.kind == Kind::Response => "Records",
             Base::Bytes | Base::Records => "Bytes",
             Base::Uuid => "Uuid",
             Base::Struct(name) => self.struct_name(name),
@@ -200,6 +202,7 @@ impl Emit<'_> {
             Base::Int64 => "i64",
             Base::Float64 => "f64",
             Base::String => "string",
+            Base::Records if self.message.kind == Kind::Response => "records",
             // Records are bytes on the wire; only their default differs.
             Base::Bytes | Base::Records => "bytes",
             Base::Uuid => "uuid",
