@@ -1,0 +1,56 @@
+//! Where coordinators keep their state: a compacted topic that clients may read and must not write.
+//!
+//! A coordinator is a state machine whose every change is a record batch here; after a restart it reads its
+//! partitions from the start and is what it was. It sees no log, no lock and no file, only [`InternalTopic`], so that
+//! its tests run on a vector.
+
+use bytes::Bytes;
+use protocol::ErrorCode;
+
+use crate::durable::Durable;
+
+/// Name of the topic that keeps group state, as Kafka's tools expect it.
+pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
+
+/// Name of the topic that will keep transaction state.
+pub const TRANSACTION_STATE: &str = "__transaction_state";
+
+/// Whether clients may not create, write or delete the topic.
+#[must_use]
+pub fn is_internal(name: &str) -> bool {
+    name == CONSUMER_OFFSETS || name == TRANSACTION_STATE
+}
+
+/// What became of an append.
+#[derive(Debug)]
+pub struct Appended {
+    /// Offset of the batch's first record.
+    pub base_offset: i64,
+    /// Wait on this before telling anybody.
+    pub durable: Durable,
+}
+
+/// One internal topic. No method blocks on anything but a short write or read of the page cache.
+pub trait InternalTopic: Send + Sync {
+    /// How many partitions it has, `None` while it does not exist. Never changes once it does.
+    fn partition_count(&self) -> Option<i32>;
+
+    /// Creates it with the configured number of partitions, compacted; does nothing if it exists.
+    ///
+    /// # Errors
+    /// KAFKA_STORAGE_ERROR if the disk refuses.
+    fn ensure(&self, now_ms: i64) -> Result<Durable, ErrorCode>;
+
+    /// Appends one or more whole record batches (built with base offset 0) to a partition.
+    ///
+    /// # Errors
+    /// NOT_LEADER_OR_FOLLOWER if there is no such partition here, KAFKA_STORAGE_ERROR if the disk refuses,
+    /// MESSAGE_TOO_LARGE if a batch is above the topic's limit. Nothing was appended then.
+    fn append(&self, partition: i32, batches: Bytes, now_ms: i64) -> Result<Appended, ErrorCode>;
+
+    /// Shows every batch of a partition in order, a few at a time, each slice holding whole batches.
+    ///
+    /// # Errors
+    /// As [`InternalTopic::append`]; what was shown before the error is valid.
+    fn replay(&self, partition: i32, show: &mut dyn FnMut(Bytes)) -> Result<(), ErrorCode>;
+}
