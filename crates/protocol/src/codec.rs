@@ -14,6 +14,7 @@ pub use decoder::{DecodeError, Decoder};
 pub use encoder::{EncodeError, Encoder};
 pub use slices::{Records, Slice, Slices};
 pub use text::Str;
+pub(crate) use varint::{put_varint, varint_len};
 
 use bytes::Bytes;
 

@@ -12,8 +12,10 @@
 //! - [`frame`]: length prefix and headers, the outermost layer;
 //! - [`messages`]: generated from `schema/` by `cargo xtask generate`, a module for each API key;
 //! - [`codec`]: the primitive types that the generated code is made of, and their bounds;
+//! - [`batch`]: record batches, which pass through without being decoded;
 //! - [`ApiKey`], [`ErrorCode`] and [`versions`]: the tables.
 
+pub mod batch;
 pub mod codec;
 pub mod frame;
 #[path = "generated/mod.rs"]
