@@ -84,7 +84,22 @@ impl ClusterStatus {
         self.conditions.iter().find(|condition| condition.kind == kind)
     }
 
-    /// Whether clients can use the cluster as the given generation asks for it.
+    /// Whether everything that the given generation asks for is so: every wanted broker runs what it asks for and is
+    /// ready, or all are stopped, or everything is removed. What an operation waits for.
+    #[must_use]
+    pub fn has_reached(&self, generation: Generation) -> bool {
+        self.observed_generation >= generation
+            && self.condition(Kind::Progressing).is_some_and(|progressing| {
+                progressing.status == Truth::False
+                    && matches!(
+                        progressing.reason,
+                        Reason::AllBrokersReady | Reason::Stopped | Reason::Removed | Reason::Paused
+                    )
+            })
+    }
+
+    /// Whether clients can use the cluster, at the given generation or a later one. It says nothing about a change
+    /// that is still under way: see [`ClusterStatus::has_reached`].
     #[must_use]
     pub fn is_ready(&self, generation: Generation) -> bool {
         self.observed_generation >= generation
