@@ -24,3 +24,6 @@ pub mod versions;
 
 pub use codec::{DecodeError, Decoder, EncodeError, Encoder, Message, Records, Request, Slice, Slices, Str};
 pub use messages::{ApiKey, ErrorCode};
+
+#[cfg(test)]
+mod tests;

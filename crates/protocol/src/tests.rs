@@ -1,0 +1,8 @@
+//! Tests of the whole crate against what is not this crate: the schema read by a second, separate interpreter, and
+//! the `kafka-protocol` crate, which somebody else wrote.
+
+mod batches;
+mod hostile;
+mod oracle;
+mod round_trip;
+mod wire;
