@@ -9,3 +9,6 @@
 
 pub mod logs;
 pub mod metrics;
+mod registry;
+
+pub use registry::{LATENCY_BUCKETS_SECONDS, Registry};
