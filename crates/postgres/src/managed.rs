@@ -330,6 +330,10 @@ pub async fn purge(dir: &Path) -> Result<(), Error> {
             _ => {}
         }
     }
+    if let Some(shared) = home.outside().and_then(Path::parent) {
+        // Fails while another directory's data is there, as it should.
+        let _ = std::fs::remove_dir(shared);
+    }
     Ok(())
 }
 
