@@ -1,0 +1,104 @@
+//! `penstock-bench`: our broker and Apache Kafka, side by side on this machine, in one run.
+//!
+//! **What for.** Every figure that we publish comes from here. Both brokers run at the same time and take turns: while
+//! one is measured the other is stopped (SIGSTOP), so the JVM stays warm without costing anything, and rounds are
+//! interleaved (ours, Kafka, ours, …), because a shared machine drifts. Values are given as minimum, median and maximum
+//! over the rounds, and compared as the ratio of the medians.
+//!
+//! **What it does not know.** How either broker works. It starts processes, sends bytes, and reads `/proc`. Kafka's
+//! byte layouts come from `protocol`.
+//!
+//! **Where to start.** [`scenario`] has what is measured; [`contender`] how the brokers are started; [`replay`] and
+//! [`latency`] are the cheap load generators beside librdkafka's `rdkafka_performance` ([`rdkafka`]).
+
+mod apache;
+mod clock;
+mod contender;
+mod latency;
+mod process;
+mod rdkafka;
+mod replay;
+mod report;
+mod scenario;
+mod wire;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+use crate::contender::Brokers;
+use crate::report::Report;
+use crate::scenario::Bench;
+
+/// Measures our broker and Apache Kafka side by side.
+#[derive(Parser)]
+#[command(name = "penstock-bench")]
+struct Args {
+    /// Our broker's binary, built with --release or --profile dist.
+    #[arg(long)]
+    broker: PathBuf,
+    /// Rounds; each measures both brokers once.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of each latency measurement, and roughly of each throughput measurement.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Measure only scenarios whose name contains one of these.
+    #[arg(long)]
+    only: Vec<String>,
+    /// Measure only our broker.
+    #[arg(long)]
+    ours_only: bool,
+    /// Where fetched jars and the built load generator are kept.
+    #[arg(long, env = "PENSTOCK_BENCH_CACHE")]
+    cache: Option<PathBuf>,
+    /// Where the brokers keep their data; a temporary directory unless given.
+    #[arg(long)]
+    data: Option<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let cache = match args.cache {
+        Some(cache) => cache,
+        None => user_cache()?.join("penstock").join("bench"),
+    };
+    std::fs::create_dir_all(&cache).with_context(|| format!("create {}", cache.display()))?;
+    let temporary = tempfile::tempdir().context("create a temporary directory")?;
+    let data = args.data.as_deref().unwrap_or(temporary.path());
+    let bench = Bench {
+        brokers: Brokers { ours: args.broker, jars: apache::Jars::fetch(&cache)? },
+        performance: rdkafka::Performance::build(&cache)?,
+        data,
+        rounds: args.rounds.max(1),
+        seconds: args.seconds.max(1),
+        ours_only: args.ours_only,
+    };
+    let mut report = Report::default();
+    for scenario in scenario::ALL {
+        if args.only.is_empty() || args.only.iter().any(|wanted| scenario.name.contains(wanted.as_str())) {
+            say(&format!("# {}: {}", scenario.name, scenario.about));
+            (scenario.run)(&bench, &mut report).with_context(|| format!("scenario {}", scenario.name))?;
+        }
+    }
+    print(&report.table());
+    Ok(())
+}
+
+fn user_cache() -> Result<PathBuf> {
+    std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))
+        .context("neither XDG_CACHE_HOME nor HOME is set; pass --cache")
+}
+
+#[expect(clippy::print_stderr, reason = "talk of a command-line program")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+#[expect(clippy::print_stdout, reason = "the result of a command-line program")]
+fn print(text: &str) {
+    println!("{text}");
+}
