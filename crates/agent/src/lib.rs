@@ -4,7 +4,8 @@
 //! - [`substrate`] is seam B: how an agent sees brokers and acts on them;
 //! - [`clock`] is where time comes from, the only place on this side of Penstock that reads a real clock;
 //! - [`machine`] turns intent and observation into actions and a status, with a little memory and no I/O;
-//! - [`driver`] is the loop around it: observe, step, perform.
+//! - [`driver`] is the loop around it: observe, step, perform;
+//! - [`board`] is where agents in one process put up what they say.
 //!
 //! Both seams have more than one user from the first day: child processes on one machine (`local`) and a fake world
 //! with virtual time (`sim`) both run the same [`Machine`], and Kubernetes will.
@@ -12,10 +13,17 @@
 //! What this crate deliberately does not know: what a broker is made of, where intents are stored, and what to do
 //! next. The last is `planner`'s; the machine only remembers for it.
 
+pub mod board;
 pub mod clock;
 pub mod dispatch;
+pub mod driver;
+pub mod machine;
 pub mod substrate;
 
+pub use board::Board;
 pub use clock::Clock;
 pub use dispatch::{Dispatch, DispatchError};
+pub use driver::Driver;
+pub use machine::Machine;
+pub use planner::Decision;
 pub use substrate::{Performed, Substrate, SubstrateError};

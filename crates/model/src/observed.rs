@@ -110,3 +110,12 @@ pub struct Observed {
     /// What could not be read.
     pub gaps: Vec<Gap>,
 }
+
+impl Observed {
+    /// A look that showed nothing at all.
+    #[must_use]
+    pub fn blind(at: Timestamp, what: impl Into<String>) -> Observed {
+        let gap = Gap { broker: None, what: what.into() };
+        Observed { at, brokers: BTreeMap::new(), cluster_ca: None, remains: true, gaps: vec![gap] }
+    }
+}

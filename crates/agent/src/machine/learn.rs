@@ -1,0 +1,123 @@
+//! Takes an observation into memory: which actions have had their effect, which brokers started and ended.
+
+use std::time::Duration;
+
+use model::observed::{BrokerSeen, Exit, Process, Readiness};
+use model::{Action, BrokerId, ClusterIntent, Lifecycle, Observed, Timestamp};
+use planner::Memory;
+use planner::memory::{InFlight, Past, Target};
+
+/// A broker that ran for at least this long did not end because of its start. Longer than any start of a broker that
+/// has no logs to check, and short enough that one crash a few minutes after another is not held against it.
+pub(super) const STEADY_AFTER: Duration = Duration::from_secs(60);
+
+pub(super) fn learn(memory: &mut Memory, now: Timestamp, intent: &ClusterIntent, seen: &Observed) {
+    let stale = memory.seen_at.is_some_and(|newest| seen.at < newest);
+    if !stale {
+        memory.seen_at = Some(seen.at);
+        for (id, sight) in seen.brokers.iter().filter(|(id, _)| !is_hidden(seen, **id)) {
+            let underway = memory.in_flight.get(&Target::Broker(*id)).map(|in_flight| &in_flight.action);
+            let asked = matches!(underway, Some(Action::Stop { .. } | Action::Restart { .. }))
+                || matches!(intent.lifecycle, Lifecycle::Stop | Lifecycle::Remove);
+            note(memory.brokers.entry(*id).or_default(), sight, asked, seen.at);
+        }
+    }
+    memory.in_flight.retain(|target, in_flight| {
+        let settled = !stale && is_settled(*target, in_flight, seen);
+        !settled && !in_flight.patience.is_over(now)
+    });
+}
+
+fn is_hidden(seen: &Observed, id: BrokerId) -> bool {
+    seen.gaps.iter().any(|gap| gap.broker.is_none_or(|broker| broker == id))
+}
+
+/// What there is to remember of one broker.
+fn note(past: &mut Past, sight: &BrokerSeen, asked: bool, at: Timestamp) {
+    match &sight.process {
+        Process::Absent => {}
+        Process::Running { incarnation, since } => {
+            if past.incarnation.as_ref() != Some(incarnation) {
+                started(past, incarnation, *since, sight, asked);
+            }
+            match sight.readiness {
+                Readiness::Unknown => {
+                    past.silent_since.get_or_insert(at);
+                }
+                Readiness::Ready => {
+                    past.silent_since = None;
+                    past.ready_at = Some(at);
+                }
+                Readiness::Recovering { .. } | Readiness::NotReady { .. } => past.silent_since = None,
+            }
+        }
+        Process::Exited { incarnation, at: ended_at, exit } => {
+            past.silent_since = None;
+            if past.counted.as_ref() != Some(incarnation) {
+                ended(past, incarnation, *ended_at, exit, asked, sight);
+            }
+        }
+    }
+}
+
+fn started(past: &mut Past, incarnation: &str, since: Timestamp, sight: &BrokerSeen, asked: bool) {
+    // The end of the start before may have passed unseen; then it counts as one that nobody asked for.
+    let end_was_seen = past.counted == past.incarnation;
+    let unasked = if end_was_seen { !past.asked } else { !asked };
+    if past.incarnation.is_some() && unasked {
+        past.restarts = past.restarts.saturating_add(1);
+    }
+    if past.made_from != sight.spec {
+        past.quick_ends = 0;
+    }
+    past.incarnation = Some(incarnation.to_owned());
+    past.started_at = Some(since);
+    past.made_from.clone_from(&sight.spec);
+}
+
+fn ended(past: &mut Past, incarnation: &str, at: Timestamp, exit: &Exit, asked: bool, sight: &BrokerSeen) {
+    // Without having seen it run nobody can say that it ran for long.
+    let ran = match past.started_at {
+        Some(started_at) if past.incarnation.as_deref() == Some(incarnation) => at.since(started_at),
+        _ => Duration::ZERO,
+    };
+    past.asked = asked && !matches!(exit, Exit::BadConfiguration { .. } | Exit::LostDisk { .. });
+    past.quick_ends = match past.asked {
+        true => 0,
+        false if ran >= STEADY_AFTER => 1,
+        false => past.quick_ends.saturating_add(1),
+    };
+    past.incarnation = Some(incarnation.to_owned());
+    past.counted = Some(incarnation.to_owned());
+    past.made_from.clone_from(&sight.spec);
+}
+
+/// Whether an observation shows the effect of an action. What is hidden shows nothing.
+fn is_settled(target: Target, in_flight: &InFlight, seen: &Observed) -> bool {
+    let Target::Broker(id) = target else {
+        return !seen.remains;
+    };
+    if is_hidden(seen, id) {
+        return false;
+    }
+    let process = seen.brokers.get(&id).map(|sight| &sight.process);
+    match &in_flight.action {
+        Action::Start(_) => match process {
+            Some(Process::Running { .. }) => true,
+            // It started and has ended again.
+            Some(Process::Exited { incarnation, .. }) => in_flight.before.as_ref() != Some(incarnation),
+            Some(Process::Absent) | None => false,
+        },
+        Action::Restart { incarnation: old, .. } => match process {
+            Some(Process::Running { incarnation, .. } | Process::Exited { incarnation, .. }) => {
+                incarnation != old
+            }
+            Some(Process::Absent) | None => false,
+        },
+        Action::Stop { incarnation: old, .. } => {
+            !matches!(process, Some(Process::Running { incarnation, .. }) if incarnation == old)
+        }
+        Action::RemoveBroker { .. } => process.is_none(),
+        Action::RemoveRest => !seen.remains,
+    }
+}
