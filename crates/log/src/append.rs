@@ -1,0 +1,384 @@
+//! Appending: stamps on the way in, one system call, and what has to be remembered.
+//!
+//! The received bytes are shared with the request they came in and are never copied or changed. Of each batch
+//! the first 16 bytes (base offset, length, leader epoch) are written from a stamped copy and the rest as it
+//! came, all in one vectored write at a known position. Nothing of the log's state changes before that write
+//! has succeeded, so a failed append leaves no trace but possibly bytes behind the end, which are cut off
+//! before the next attempt and by recovery.
+
+use std::io::IoSlice;
+
+use bytes::{Bytes, BytesMut};
+use protocol::ErrorCode;
+use protocol::batch::{self, BatchError, Header, STAMPED_PREFIX_BYTES};
+
+use crate::config::TimestampType;
+use crate::io::Io;
+use crate::log::PartitionLog;
+use crate::producers::{Marker, ProducerError, Verdict};
+use crate::scan::plausible;
+use crate::store::StorageError;
+
+/// After somebody read at the tail, this much of what is appended is kept in memory for the next read. A
+/// reader that keeps up renews it with every read; when readers go away, keeping stops by itself.
+pub(crate) const TAIL_DEMAND_BYTES: u64 = 4 << 20;
+
+/// Who wrote the batches that a leader appends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A producer: sequences and epochs are checked, control batches refused.
+    Client,
+    /// The broker itself: group and transaction coordinators, transaction markers.
+    Coordinator,
+}
+
+/// What became of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendInfo {
+    /// Offset of the first record.
+    pub base_offset: i64,
+    /// Offset of the last record.
+    pub last_offset: i64,
+    /// Time of the append if the topic's timestamps are that, else -1.
+    pub log_append_time_ms: i64,
+    /// Where the log begins now.
+    pub log_start_offset: i64,
+    /// The batch was appended earlier, at these offsets; nothing was written.
+    pub duplicate: bool,
+    /// Bytes written.
+    pub bytes: usize,
+}
+
+/// Why nothing was appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The bytes are not sound batches.
+    #[error("batch {index} of the append is refused")]
+    Batch {
+        /// Which one, from 0.
+        index: usize,
+        /// What is wrong with it.
+        #[source]
+        source: BatchError,
+    },
+    /// There is no batch in it.
+    #[error("an append without batches")]
+    Empty,
+    /// A batch above `max.message.bytes`.
+    #[error("a batch of {size_bytes} bytes is above the topic's max.message.bytes of {max_bytes}")]
+    TooLarge {
+        /// Its size.
+        size_bytes: usize,
+        /// The limit.
+        max_bytes: usize,
+    },
+    /// Timestamps outside the topic's bounds.
+    #[error(
+        "timestamp {timestamp_ms} is too far from now ({now_ms}) for the topic's message.timestamp.*.max.ms"
+    )]
+    Timestamp {
+        /// The offending one.
+        timestamp_ms: i64,
+        /// The broker's time.
+        now_ms: i64,
+    },
+    /// More than one batch where a producer id asks for exactly one.
+    #[error("an idempotent producer sends one batch a partition, not {batches}")]
+    SeveralBatches {
+        /// How many there were.
+        batches: usize,
+    },
+    /// Sequence or epoch of the producer.
+    #[error(transparent)]
+    Producer(#[from] ProducerError),
+    /// A replica got batches that do not follow its log.
+    #[error("batches from offset {base_offset} do not follow a log that ends at {end_offset}")]
+    Offsets {
+        /// First offset received.
+        base_offset: i64,
+        /// The log's end.
+        end_offset: i64,
+    },
+    /// The disk.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl AppendError {
+    /// What Kafka's protocol calls it.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Batch { source, .. } => source.code(),
+            Self::Empty | Self::SeveralBatches { .. } => ErrorCode::InvalidRecord,
+            Self::TooLarge { .. } => ErrorCode::MessageTooLarge,
+            Self::Timestamp { .. } => ErrorCode::InvalidTimestamp,
+            Self::Producer(ProducerError::OutOfOrderSequence { .. }) => ErrorCode::OutOfOrderSequenceNumber,
+            Self::Producer(ProducerError::InvalidEpoch { .. }) => ErrorCode::InvalidProducerEpoch,
+            Self::Producer(ProducerError::CoordinatorFenced { .. }) => {
+                ErrorCode::TransactionCoordinatorFenced
+            }
+            Self::Offsets { .. } => ErrorCode::UnknownServerError,
+            Self::Storage(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+
+    /// Whether the disk is full: it gets better when space is back, without anybody's help.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.is_full())
+    }
+}
+
+/// A batch on its way in: its header as it will stand in the log, and its bytes in one or two slices.
+struct Incoming {
+    header: Header,
+    marker: Option<Marker>,
+    parts: [Bytes; 2],
+}
+
+impl<I: Io> PartitionLog<I> {
+    /// Appends batches as the leader of `leader_epoch`, giving them the next offsets.
+    ///
+    /// The caller has validated them ([`protocol::batch::validate`]); here only structure, limits, timestamps
+    /// and the producer's sequence are looked at. A batch that was appended before is not appended again: the
+    /// answer then carries its original offsets.
+    pub fn append_as_leader(
+        &mut self,
+        batches: &Bytes,
+        leader_epoch: i32,
+        origin: Origin,
+        now_ms: i64,
+    ) -> Result<AppendInfo, AppendError> {
+        let append_time_ms = (self.config.timestamp_type == TimestampType::LogAppendTime).then_some(now_ms);
+        let log_append_time_ms = append_time_ms.unwrap_or(-1);
+        let mut incoming = Vec::with_capacity(1);
+        let mut prefixes = BytesMut::new();
+        let mut next_offset = self.end_offset;
+        for (index, batch) in split(batches).enumerate() {
+            let (mut header, batch) = batch.map_err(|source| AppendError::Batch { index, source })?;
+            self.check_limits(&header, origin, now_ms)?;
+            let marker = if header.is_control() { read_marker(&batch) } else { None };
+            if header.has_producer() && origin == Origin::Client && batch.len() != batches.len() {
+                return Err(AppendError::SeveralBatches { batches: split(batches).count() });
+            }
+            if let Some(original) = self.earlier_append(&header, marker, origin)? {
+                return Ok(AppendInfo { log_append_time_ms, ..original });
+            }
+            header.base_offset = next_offset;
+            header.leader_epoch = leader_epoch;
+            let parts = match append_time_ms {
+                Some(now_ms) => {
+                    header.max_timestamp = now_ms;
+                    [restamped(&batch, &header, now_ms), Bytes::new()]
+                }
+                None => {
+                    prefixes.extend_from_slice(&batch::stamped_prefix(&header, next_offset, leader_epoch));
+                    [prefixes.split().freeze(), batch.slice(STAMPED_PREFIX_BYTES..)]
+                }
+            };
+            next_offset = header.last_offset() + 1;
+            incoming.push(Incoming { header, marker, parts });
+        }
+        self.write(incoming).map(|info| AppendInfo { log_append_time_ms, ..info })
+    }
+
+    /// Appends batches that a leader has numbered, as they are. Each is verified, since a leader's disk or the
+    /// network may have damaged it.
+    pub fn append_as_follower(&mut self, batches: &Bytes) -> Result<AppendInfo, AppendError> {
+        let mut incoming = Vec::with_capacity(1);
+        let mut next_offset = self.end_offset;
+        for (index, batch) in split(batches).enumerate() {
+            let refused = |source| AppendError::Batch { index, source };
+            let (header, batch) = batch.map_err(refused)?;
+            header.check_crc(&batch).map_err(refused)?;
+            if header.base_offset < next_offset {
+                return Err(AppendError::Offsets {
+                    base_offset: header.base_offset,
+                    end_offset: next_offset,
+                });
+            }
+            next_offset = header.last_offset() + 1;
+            let marker = if header.is_control() { read_marker(&batch) } else { None };
+            incoming.push(Incoming { header, marker, parts: [batch, Bytes::new()] });
+        }
+        self.write(incoming)
+    }
+
+    fn check_limits(&self, header: &Header, origin: Origin, now_ms: i64) -> Result<(), AppendError> {
+        if origin == Origin::Coordinator {
+            return Ok(());
+        }
+        let (size_bytes, max_bytes) = (header.size_bytes(), self.config.max_message_bytes as usize);
+        if size_bytes > max_bytes {
+            return Err(AppendError::TooLarge { size_bytes, max_bytes });
+        }
+        if self.config.timestamp_type == TimestampType::CreateTime {
+            let (oldest, newest) = (header.base_timestamp, header.max_timestamp);
+            let early =
+                self.config.timestamp_before_max_ms.is_some_and(|max| now_ms.saturating_sub(oldest) > max);
+            let late =
+                self.config.timestamp_after_max_ms.is_some_and(|max| newest.saturating_sub(now_ms) > max);
+            // -1 is "no timestamp", which no bound applies to.
+            if (early && oldest >= 0) || late {
+                return Err(AppendError::Timestamp {
+                    timestamp_ms: if late { newest } else { oldest },
+                    now_ms,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges a batch by its producer; the offsets of its first append when it is a repetition.
+    fn earlier_append(
+        &self,
+        header: &Header,
+        marker: Option<Marker>,
+        origin: Origin,
+    ) -> Result<Option<AppendInfo>, ProducerError> {
+        if !header.has_producer() {
+            return Ok(None);
+        }
+        if let Some(marker) = marker {
+            self.producers.judge_marker(header, marker)?;
+            return Ok(None);
+        }
+        if origin != Origin::Client {
+            return Ok(None);
+        }
+        Ok(match self.producers.judge(header)? {
+            Verdict::New => None,
+            Verdict::Duplicate(original) => Some(AppendInfo {
+                base_offset: original.last_offset - i64::from(original.offset_delta),
+                last_offset: original.last_offset,
+                log_append_time_ms: -1,
+                log_start_offset: self.start_offset,
+                duplicate: true,
+                bytes: 0,
+            }),
+        })
+    }
+
+    /// Writes batches that have their offsets, then remembers them.
+    fn write(&mut self, incoming: Vec<Incoming>) -> Result<AppendInfo, AppendError> {
+        let (Some(first), Some(last)) = (incoming.first(), incoming.last()) else {
+            return Err(AppendError::Empty);
+        };
+        let (base_offset, last_offset) = (first.header.base_offset, last.header.last_offset());
+        let timestamp = incoming.iter().map(|batch| batch.header.max_timestamp).max().unwrap_or(-1);
+        let bytes: usize = incoming.iter().map(|batch| batch.header.size_bytes()).sum();
+        self.ensure_dir()?;
+        self.cut_leftovers()?;
+        self.roll_if_needed(bytes as u64, last_offset, timestamp)?;
+        self.cut_leftovers()?;
+        let active = self.active();
+        let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(incoming.len() * 2);
+        slices.extend(incoming.iter().flat_map(|batch| &batch.parts).map(|part| IoSlice::new(part)));
+        let written = self.with_segment(active, "append to", |segment, at| {
+            segment.prepare(at)?;
+            segment.write(at, &mut slices)
+        });
+        if let Err(error) = written {
+            self.has_leftovers = true;
+            // If the cut fails too, the next append tries again before it writes.
+            let _ = self.cut_leftovers();
+            return Err(error.into());
+        }
+        for batch in incoming {
+            self.remember(active, &batch.header, batch.marker);
+            if self.tail_demand_bytes > 0 && self.store.recent.is_enabled() {
+                let size = batch.header.size_bytes() as u64;
+                self.tail_demand_bytes = self.tail_demand_bytes.saturating_sub(size);
+                let (base, last) = (batch.header.base_offset, batch.header.last_offset());
+                self.store.recent.insert(self.key, base, last, batch.parts);
+            }
+        }
+        Ok(AppendInfo {
+            base_offset,
+            last_offset,
+            log_append_time_ms: -1,
+            log_start_offset: self.start_offset,
+            duplicate: false,
+            bytes,
+        })
+    }
+
+    /// Removes what a failed write left behind the last batch.
+    fn cut_leftovers(&mut self) -> Result<(), StorageError> {
+        if self.has_leftovers {
+            self.with_segment(self.active(), "cut leftovers from", |segment, at| segment.cut_leftovers(at))?;
+            self.has_leftovers = false;
+        }
+        Ok(())
+    }
+
+    fn roll_if_needed(&mut self, bytes: u64, last_offset: i64, timestamp: i64) -> Result<(), StorageError> {
+        let config = self.config.clone();
+        let must_roll = self.with_segment(self.active(), "look at", |segment, at| {
+            segment.must_roll(at, &config, bytes, last_offset, timestamp)
+        })?;
+        if must_roll { self.roll() } else { Ok(()) }
+    }
+
+    /// Takes note of a batch that stands at the end of segment `index`.
+    fn remember(&mut self, index: usize, header: &Header, marker: Option<Marker>) {
+        let at = crate::index::At {
+            store: &self.store,
+            dir: &self.dir,
+            base_offset: self.segments[index].base_offset,
+            state: crate::layout::State::Live,
+        };
+        self.segments[index].added(at, header, self.config.index_interval_bytes);
+        self.epochs.assign(header.leader_epoch, header.base_offset);
+        self.note_producer(header, marker);
+        self.end_offset = header.last_offset() + 1;
+    }
+
+    /// Takes note of what a batch in the log says about its producer.
+    pub(crate) fn note_producer(&mut self, header: &Header, marker: Option<Marker>) {
+        self.producers.appended(header, marker, self.config.max_producer_ids);
+    }
+}
+
+/// The batches in `bytes`, structure checked.
+fn split(bytes: &Bytes) -> impl Iterator<Item = Result<(Header, Bytes), BatchError>> + '_ {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = &bytes[at..];
+        if rest.is_empty() {
+            return None;
+        }
+        let batch =
+            Header::parse(rest).and_then(|header| plausible(header, rest.len() as u64)).map(|header| {
+                let batch = bytes.slice(at..at + header.size_bytes());
+                at += header.size_bytes();
+                (header, batch)
+            });
+        if batch.is_err() {
+            at = bytes.len();
+        }
+        Some(batch)
+    })
+}
+
+/// A copy of the batch with all stamps, for topics whose timestamps are those of the append.
+fn restamped(batch: &Bytes, header: &Header, now_ms: i64) -> Bytes {
+    let mut copy = BytesMut::from(&batch[..]);
+    batch::stamp(&mut copy, header.base_offset, header.leader_epoch);
+    batch::set_log_append_time(&mut copy, now_ms);
+    copy.freeze()
+}
+
+/// The transaction marker in a control batch; `None` for control batches of other kinds.
+pub(crate) fn read_marker(batch: &Bytes) -> Option<Marker> {
+    // A marker is a few dozen bytes and never compressed.
+    const MARKER_MAX_BYTES: usize = 1024;
+    let record = batch::Batch::parse(batch).ok()?.records(MARKER_MAX_BYTES).ok()?.next()?.ok()?;
+    let (key, value) = (record.key?, record.value?);
+    let kind = i16::from_be_bytes(key.get(2..4)?.try_into().ok()?);
+    let coordinator_epoch = i32::from_be_bytes(value.get(2..6)?.try_into().ok()?);
+    match kind {
+        0 => Some(Marker { commit: false, coordinator_epoch }),
+        1 => Some(Marker { commit: true, coordinator_epoch }),
+        _ => None,
+    }
+}

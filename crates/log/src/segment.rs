@@ -1,0 +1,360 @@
+//! One segment: a file of batches with its indexes.
+//!
+//! A segment knows positions and offsets in one file. It does not know which segment is the active one, who
+//! leads, or who the producers are; the log does. Nothing in it is open or in memory unless it was used lately.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+use protocol::batch::Header;
+
+use crate::config::LogConfig;
+use crate::handles::{Handle, Slot};
+use crate::index::{At, Index, OffsetEntry, TimeEntry};
+use crate::io::{File, Io};
+use crate::layout::Kind;
+use crate::scan::Scan;
+
+/// The newest record of a segment by timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Newest {
+    pub(crate) timestamp: i64,
+    pub(crate) offset: i64,
+}
+
+/// What of a segment is on disk: bytes of batches, entries of indexes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Synced {
+    pub(crate) base_offset: i64,
+    size: u64,
+    offsets: u32,
+    times: u32,
+}
+
+/// A segment.
+#[derive(Debug)]
+pub(crate) struct Segment<I: Io> {
+    pub(crate) base_offset: i64,
+    pub(crate) size: u64,
+    /// How much of the file is known to be on disk.
+    pub(crate) synced_size: u64,
+    log: Slot<I::File>,
+    offsets: Index<OffsetEntry, I::File>,
+    times: Index<TimeEntry, I::File>,
+    bytes_since_entry: u64,
+    /// `None` until looked up.
+    newest: Option<Newest>,
+    /// Timestamp of the last entry of the time index, known whenever `newest` is; -1 when there is none.
+    indexed_timestamp: i64,
+    /// Newest timestamp of the first batch, from which the age of the segment counts.
+    first_timestamp: Option<i64>,
+}
+
+impl<I: Io> Segment<I> {
+    /// A segment without files so far.
+    pub(crate) fn new(base_offset: i64) -> Self {
+        Self {
+            base_offset,
+            size: 0,
+            synced_size: 0,
+            log: Slot::new(),
+            offsets: Index::existing(0),
+            times: Index::existing(0),
+            bytes_since_entry: 0,
+            newest: Some(Newest { timestamp: -1, offset: base_offset }),
+            indexed_timestamp: -1,
+            first_timestamp: None,
+        }
+    }
+
+    /// A segment whose files are there, with these sizes; nothing is read yet.
+    pub(crate) fn existing(base_offset: i64, size: u64, offsets_bytes: u64, times_bytes: u64) -> Self {
+        Self {
+            size,
+            synced_size: size,
+            offsets: Index::existing(offsets_bytes),
+            times: Index::existing(times_bytes),
+            newest: None,
+            ..Self::new(base_offset)
+        }
+    }
+
+    /// Whether neither index has an entry.
+    pub(crate) fn is_unindexed(&self) -> bool {
+        self.offsets.entries() == 0 && self.times.entries() == 0
+    }
+
+    /// The open file of batches.
+    pub(crate) fn log_file(&mut self, at: At<'_, I>) -> io::Result<Arc<Handle<I::File>>> {
+        at.store.handles.get(&at.store.io, &mut self.log, || at.path(Kind::Log))
+    }
+
+    /// Whether the segment must be closed before `bytes` more, up to `last_offset`, may be appended.
+    pub(crate) fn must_roll(
+        &mut self,
+        at: At<'_, I>,
+        config: &LogConfig,
+        bytes: u64,
+        last_offset: i64,
+        timestamp: i64,
+    ) -> io::Result<bool> {
+        if self.size == 0 {
+            return Ok(false);
+        }
+        let full = self.size + bytes > u64::from(config.segment_bytes).min(MAX_SEGMENT_BYTES);
+        let too_far = last_offset - self.base_offset > i64::from(i32::MAX);
+        if full || too_far {
+            return Ok(true);
+        }
+        let max_entries = config.segment_index_bytes / 12;
+        if self.offsets.entries() >= max_entries || self.times.entries() >= max_entries {
+            return Ok(true);
+        }
+        let first = self.first_timestamp(at)?;
+        let age_ms = if first >= 0 && timestamp >= 0 { timestamp.saturating_sub(first) } else { 0 };
+        Ok(age_ms > config.segment_ms - config.segment_jitter_ms)
+    }
+
+    /// Newest timestamp of the first batch; -1 when there is none.
+    pub(crate) fn first_timestamp(&mut self, at: At<'_, I>) -> io::Result<i64> {
+        if let Some(first) = self.first_timestamp {
+            return Ok(first);
+        }
+        if self.size == 0 {
+            return Ok(-1);
+        }
+        let handle = self.log_file(at)?;
+        let mut scan = Scan::headers(&handle.file, &at.store.buffers, 0, self.size);
+        let first = match scan.next()? {
+            Some(Ok(met)) => met.header.max_timestamp,
+            _ => -1,
+        };
+        self.first_timestamp = Some(first);
+        Ok(first)
+    }
+
+    /// Looks up everything that [`Segment::added`] will need, so that it cannot fail.
+    pub(crate) fn prepare(&mut self, at: At<'_, I>) -> io::Result<()> {
+        self.newest(at)?;
+        self.first_timestamp(at).map(drop)
+    }
+
+    /// Writes slices behind the last batch. On failure the file may have more bytes than `size`; nothing else
+    /// changed, and [`Segment::cut_leftovers`] must run before the next attempt.
+    pub(crate) fn write(&mut self, at: At<'_, I>, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        let handle = self.log_file(at)?;
+        handle.file.write_all_at(slices, self.size)
+    }
+
+    /// Removes what a failed write left behind.
+    pub(crate) fn cut_leftovers(&mut self, at: At<'_, I>) -> io::Result<()> {
+        let handle = self.log_file(at)?;
+        if handle.file.len()? > self.size { handle.file.set_len(self.size) } else { Ok(()) }
+    }
+
+    /// Notes that a batch now stands at the end of the file. [`Segment::prepare`] was called before.
+    pub(crate) fn added(&mut self, at: At<'_, I>, header: &Header, index_interval_bytes: u32) {
+        let position = self.size;
+        self.size += header.size_bytes() as u64;
+        if position == 0 {
+            self.first_timestamp = Some(header.max_timestamp);
+        }
+        let mut newest = self.newest.unwrap_or(Newest { timestamp: -1, offset: self.base_offset });
+        if header.max_timestamp > newest.timestamp {
+            newest = Newest { timestamp: header.max_timestamp, offset: header.last_offset() };
+        }
+        self.newest = Some(newest);
+        if self.bytes_since_entry > u64::from(index_interval_bytes) {
+            let relative = (header.last_offset() - self.base_offset) as i32;
+            self.offsets.push(at, OffsetEntry { relative, position: position as u32 });
+            self.note_time(at, newest);
+            self.bytes_since_entry = 0;
+        }
+        self.bytes_since_entry += header.size_bytes() as u64;
+    }
+
+    fn note_time(&mut self, at: At<'_, I>, newest: Newest) {
+        if newest.timestamp > self.indexed_timestamp {
+            let relative = (newest.offset - self.base_offset) as i32;
+            self.times.push(at, TimeEntry { timestamp: newest.timestamp, relative });
+            self.indexed_timestamp = newest.timestamp;
+        }
+    }
+
+    /// The newest record; timestamp -1 when there is none.
+    pub(crate) fn newest(&mut self, at: At<'_, I>) -> io::Result<Newest> {
+        if let Some(newest) = self.newest {
+            return Ok(newest);
+        }
+        // The last entry covers everything up to the last entry of the offset index; look at what follows.
+        let mut newest = match self.times.last(at)? {
+            Some(last) => {
+                Newest { timestamp: last.timestamp, offset: self.base_offset + i64::from(last.relative) }
+            }
+            None => Newest { timestamp: -1, offset: self.base_offset },
+        };
+        self.indexed_timestamp = newest.timestamp;
+        let from = self.offsets.last(at)?.map_or(0, |last| u64::from(last.position));
+        let handle = self.log_file(at)?;
+        let mut scan = Scan::headers(&handle.file, &at.store.buffers, from, self.size);
+        while let Some(Ok(met)) = scan.next()? {
+            if met.header.max_timestamp > newest.timestamp {
+                newest = Newest { timestamp: met.header.max_timestamp, offset: met.header.last_offset() };
+            }
+        }
+        self.newest = Some(newest);
+        Ok(newest)
+    }
+
+    /// A position at or before the batch that covers `offset`, close to it.
+    pub(crate) fn position_before(&mut self, at: At<'_, I>, offset: i64) -> io::Result<u64> {
+        let relative = offset - self.base_offset;
+        let entry = self.offsets.last_where(at, |entry| i64::from(entry.relative) <= relative)?;
+        Ok(entry.map_or(0, |entry| u64::from(entry.position)))
+    }
+
+    /// An offset at or before the first record with this timestamp or a later one, close to it.
+    pub(crate) fn offset_before_time(&mut self, at: At<'_, I>, timestamp: i64) -> io::Result<i64> {
+        let entry = self.times.last_where(at, |entry| entry.timestamp < timestamp)?;
+        Ok(self.base_offset + entry.map_or(0, |entry| i64::from(entry.relative)))
+    }
+
+    /// Position of the first batch whose last offset is `offset` or above; `None` when there is none.
+    pub(crate) fn find(&mut self, at: At<'_, I>, offset: i64) -> io::Result<Option<u64>> {
+        let from = self.position_before(at, offset)?;
+        let handle = self.log_file(at)?;
+        let mut scan = Scan::headers(&handle.file, &at.store.buffers, from, self.size);
+        loop {
+            match scan.next()? {
+                Some(Ok(met)) if met.header.last_offset() >= offset => return Ok(Some(met.position)),
+                Some(Ok(_)) => {}
+                Some(Err(bad)) => return Err(io::Error::new(io::ErrorKind::InvalidData, bad)),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Puts index entries into their files and lets go of the memory.
+    pub(crate) fn write_out(&mut self, at: At<'_, I>) -> io::Result<()> {
+        self.offsets.write_out(at)?;
+        self.times.write_out(at)
+    }
+
+    /// Ends the segment's time as the active one: its newest timestamp becomes the last entry of the time
+    /// index, from which retention reads it without looking at any batch.
+    pub(crate) fn finish(&mut self, at: At<'_, I>) -> io::Result<()> {
+        let newest = self.newest(at)?;
+        self.note_time(at, newest);
+        self.write_out(at)
+    }
+
+    /// Files with something to sync, and what will be on disk once they are.
+    pub(crate) fn unsynced(
+        &mut self,
+        at: At<'_, I>,
+        with_indexes: bool,
+    ) -> io::Result<(Vec<Arc<Handle<I::File>>>, Synced)> {
+        let mut files = Vec::new();
+        let mut synced = Synced { base_offset: self.base_offset, size: self.size, offsets: 0, times: 0 };
+        if self.synced_size < self.size {
+            files.push(self.log_file(at)?);
+        }
+        if with_indexes {
+            self.write_out(at)?;
+            if let Some((file, entries)) = self.offsets.unsynced(at)? {
+                synced.offsets = entries;
+                files.push(file);
+            }
+            if let Some((file, entries)) = self.times.unsynced(at)? {
+                synced.times = entries;
+                files.push(file);
+            }
+        }
+        Ok((files, synced))
+    }
+
+    /// Takes note of what is on disk.
+    pub(crate) fn synced(&mut self, synced: &Synced) {
+        self.synced_size = self.synced_size.max(synced.size);
+        self.offsets.synced(synced.offsets);
+        self.times.synced(synced.times);
+    }
+
+    /// Makes the segment end where the batch at `position` begins, whose first offset is `next_offset` or above,
+    /// as far as memory and indexes go; entries that are out of order go too.
+    fn cut_indexes(&mut self, at: At<'_, I>, position: u64, next_offset: i64) -> io::Result<()> {
+        let relative = next_offset - self.base_offset;
+        self.offsets.retain_prefix(at, |entry| {
+            u64::from(entry.position) < position && i64::from(entry.relative) < relative
+        })?;
+        self.times.retain_prefix(at, |entry| i64::from(entry.relative) < relative)?;
+        self.bytes_since_entry = position - self.offsets.last(at)?.map_or(0, |last| u64::from(last.position));
+        self.newest = None;
+        Ok(())
+    }
+
+    /// Cuts the file at `position`, where the batch of `next_offset` would begin.
+    pub(crate) fn truncate(&mut self, at: At<'_, I>, position: u64, next_offset: i64) -> io::Result<()> {
+        self.cut_indexes(at, position, next_offset)?;
+        let handle = self.log_file(at)?;
+        handle.file.set_len(position)?;
+        self.size = position;
+        self.synced_size = self.synced_size.min(position);
+        if position == 0 {
+            self.first_timestamp = None;
+        }
+        Ok(())
+    }
+
+    /// Prepares for walking the batches again from the last index entry that can be trusted, and returns its
+    /// position; [`Segment::added`] is then called for each batch from there. With `up_to`, entries for offsets
+    /// at or behind it are dropped and the others checked one by one; without, the last entry is trusted if a
+    /// batch that fits stands where it points.
+    pub(crate) fn rewind(&mut self, at: At<'_, I>, up_to: Option<i64>) -> io::Result<u64> {
+        let end = self.size;
+        if let Some(up_to) = up_to {
+            let relative = up_to - self.base_offset;
+            self.offsets.retain_prefix(at, |entry| {
+                i64::from(entry.relative) < relative && u64::from(entry.position) < end
+            })?;
+            self.times.retain_prefix(at, |entry| i64::from(entry.relative) < relative)?;
+        }
+        let mut position = 0;
+        if let Some(entry) = self.offsets.last(at)? {
+            let handle = self.log_file(at)?;
+            let mut scan = Scan::headers(&handle.file, &at.store.buffers, u64::from(entry.position), end);
+            let last_offset = self.base_offset + i64::from(entry.relative);
+            match scan.next()? {
+                Some(Ok(met)) if met.header.last_offset() == last_offset => {
+                    position = u64::from(entry.position)
+                }
+                _ => {
+                    self.offsets.retain_prefix(at, |_| false)?;
+                    self.times.retain_prefix(at, |_| false)?;
+                }
+            }
+        }
+        let newest = match self.times.last(at)? {
+            Some(last) => {
+                Newest { timestamp: last.timestamp, offset: self.base_offset + i64::from(last.relative) }
+            }
+            None => Newest { timestamp: -1, offset: self.base_offset },
+        };
+        self.indexed_timestamp = newest.timestamp;
+        self.newest = Some(newest);
+        self.size = position;
+        self.synced_size = position;
+        self.bytes_since_entry = 0;
+        Ok(position)
+    }
+
+    /// Closes all files.
+    pub(crate) fn close(&mut self, at: At<'_, I>) {
+        at.store.handles.close(&mut self.log);
+        self.offsets.close(at);
+        self.times.close(at);
+    }
+}
+
+/// Positions in the index have 32 bits, of which Kafka uses 31.
+const MAX_SEGMENT_BYTES: u64 = i32::MAX as u64;

@@ -1,0 +1,4 @@
+//! Tests of the log as a whole, through its public face. Fixtures are in [`fixture`].
+
+mod basics;
+mod fixture;
