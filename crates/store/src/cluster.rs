@@ -177,6 +177,15 @@ pub async fn tracked_locked(tx: &mut Tx, id: ClusterId) -> Result<Option<Tracked
     }))
 }
 
+/// What the agent said last about a cluster.
+pub async fn status(tx: &mut Tx, id: ClusterId) -> Result<Option<ClusterStatus>, StoreError> {
+    let row =
+        sqlx::query!(r#"select status as "status?: Json<ClusterStatus>" from clusters where id = $1"#, id.0)
+            .fetch_optional(tx.conn())
+            .await?;
+    Ok(row.and_then(|row| row.status).map(|status| status.0))
+}
+
 /// Stores what the agent said, unless something newer is stored: of an older generation, or of the same generation at
 /// an earlier time, nothing is taken. Says whether it was.
 pub async fn set_status(tx: &mut Tx, status: &ClusterStatus) -> Result<bool, StoreError> {
