@@ -1,13 +1,28 @@
-//! The project's own commands: `cargo xtask generate` and friends.
+//! The project's own commands, `cargo xtask …`: everything that a person or CI does with this repository.
+//!
+//! One module a command; [`run`] starts other programs, [`system`] knows which of them a machine must have.
+//! It builds the product but, apart from the private Postgres for tests, links nothing of it: what the
+//! commands prove, they prove about the programs that users start.
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod check;
+mod deny;
+mod generate;
+mod layers;
 mod messages;
+mod run;
+mod shape;
+mod sqlx_data;
+mod system;
+mod test;
+mod up;
 
 #[derive(Parser)]
-#[command(about = "Penstock's development tasks")]
+#[command(name = "cargo xtask", about = "Penstock's development tasks")]
 struct Cli {
     #[command(subcommand)]
     task: Task,
@@ -15,16 +30,32 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Rewrite generated files, or with --check only say whether they are up to date.
-    Generate {
-        #[arg(long)]
-        check: bool,
-    },
+    /// Build what is missing and bring the platform up on this machine.
+    Up(up::Options),
+    /// Run every test of the project.
+    Test(test::Options),
+    /// Format, lints, licences, layers and generated files: whether a change may be merged.
+    Check,
+    /// Rewrite generated files: protocol messages, OpenAPI, the store's query data.
+    Generate,
+    /// Whether each crate uses only the layers below it.
+    Layers,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."));
-    match Cli::parse().task {
-        Task::Generate { check } => messages::generate(root, check).map(|_| ()),
+    let done = match Cli::parse().task {
+        Task::Up(options) => up::run(root, &options),
+        Task::Test(options) => test::run(root, &options),
+        Task::Check => check::run(root),
+        Task::Generate => generate::run(root),
+        Task::Layers => layers::run(root),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            run::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
     }
 }

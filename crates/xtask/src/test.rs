@@ -1,0 +1,109 @@
+//! `cargo xtask test`: every test of the project.
+//!
+//! All test programs share one disposable Postgres that lives as long as this command. The integration tests
+//! (`tests/`) are members of the workspace like any other and drive the programs built here.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, ensure};
+use postgres::{Durability, Managed};
+use secrecy::ExposeSecret as _;
+
+use crate::{run, system};
+
+/// Options of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Passed on to `cargo test`, such as `--package store` or `-- a_filter`.
+    #[arg(last = true)]
+    more: Vec<String>,
+}
+
+/// What all test programs reported together.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Sum {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
+    system::require()?;
+    testkit::tools::prepare();
+    // First, because the tests drive these programs; `cargo test` alone does not build other packages' bins.
+    run::run(run::cargo(root).args([
+        "build",
+        "--package",
+        "cli",
+        "--package",
+        "server",
+        "--package",
+        "broker",
+    ]))?;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let dir = std::env::temp_dir().join(format!("penstock-test-run-{}", std::process::id()));
+    let mut server = runtime.block_on(Managed::start(&dir, Durability::Disposable))?;
+    runtime.block_on(async { server.stop_with_this_process() })?;
+
+    let mut cargo = run::cargo(root);
+    cargo.args(["test", "--workspace", "--no-fail-fast"]).args(&options.more);
+    cargo.env(testkit::SERVER_VARIABLE, server.url().expose_secret());
+    let (sum, succeeded) = sum_up(&mut cargo)?;
+    drop(server);
+    ensure!(sum.passed + sum.failed > 0, "no test ran");
+    ensure!(succeeded && sum.failed == 0, "{} failed", sum.failed);
+    Ok(())
+}
+
+/// Runs the tests, shows their output, and prints one closing line over all of them.
+fn sum_up(cargo: &mut Command) -> anyhow::Result<(Sum, bool)> {
+    let mut child = cargo.stdout(Stdio::piped()).spawn().context("start cargo test")?;
+    let output = child.stdout.take().context("cargo test has no output")?;
+    let mut terminal = std::io::stdout();
+    let mut sum = Sum::default();
+    for line in BufReader::new(output).lines() {
+        let line = line.context("read the output of cargo test")?;
+        writeln!(terminal, "{line}")?;
+        sum.add(&line);
+    }
+    let status = child.wait()?;
+    writeln!(terminal, "{} passed, {} failed, {} skipped", sum.passed, sum.failed, sum.skipped)?;
+    Ok((sum, status.success()))
+}
+
+impl Sum {
+    /// Counts a program's closing line: `test result: ok. 14 passed; 0 failed; 1 ignored; …`.
+    fn add(&mut self, line: &str) {
+        let Some(result) = line.trim().strip_prefix("test result: ") else { return };
+        for part in result.split(['.', ';']) {
+            let mut words = part.split_whitespace();
+            let (Some(count), Some(what)) = (words.next(), words.next()) else { continue };
+            let Ok(count) = count.parse::<u64>() else { continue };
+            match what {
+                "passed" => self.passed += count,
+                "failed" => self.failed += count,
+                "ignored" => self.skipped += count,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_add_up_and_other_lines_do_not_count() {
+        let mut sum = Sum::default();
+        sum.add(
+            "test result: ok. 14 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 14.05s",
+        );
+        sum.add("test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s");
+        sum.add("test writes ... 7 passed");
+        assert_eq!(sum, Sum { passed: 16, failed: 3, skipped: 1 });
+    }
+}
