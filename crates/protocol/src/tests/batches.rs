@@ -151,9 +151,12 @@ fn forge(batch: &mut [u8], change: impl FnOnce(&mut [u8])) -> Result<Validated, 
     check(batch)
 }
 
+/// What is changed, how, and what the producer is told.
+type Forgery = (&'static str, fn(&mut [u8]), ErrorCode);
+
 #[test]
 fn forged_batches_with_good_checksums_are_refused() {
-    let cases: [(&str, fn(&mut [u8]), ErrorCode); 8] = [
+    let cases: [Forgery; 8] = [
         ("old magic", |b| b[16] = 1, ErrorCode::InvalidRecord),
         ("one record too few", |b| b[60] -= 1, ErrorCode::InvalidRecord),
         ("one offset too many", |b| b[26] += 1, ErrorCode::InvalidRecord),
