@@ -4,10 +4,18 @@
 //! partitions from the start and is what it was. It sees no log, no lock and no file, only [`InternalTopic`], so that
 //! its tests run on a vector.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use bytes::Bytes;
+use log::Origin;
 use protocol::ErrorCode;
 
+use crate::config::Groups;
 use crate::durable::Durable;
+use crate::metadata::{ChangeError, Controller, NewTopic};
+use crate::partition::Partition;
+use crate::topics::Topics;
 
 /// Name of the topic that keeps group state, as Kafka's tools expect it.
 pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
@@ -53,4 +61,73 @@ pub trait InternalTopic: Send + Sync {
     /// # Errors
     /// As [`InternalTopic::append`]; what was shown before the error is valid.
     fn replay(&self, partition: i32, show: &mut dyn FnMut(Bytes)) -> Result<(), ErrorCode>;
+}
+
+/// `__consumer_offsets`, as the coordinator sees it.
+pub struct OffsetsTopic {
+    controller: Arc<Controller>,
+    topics: Arc<Topics>,
+    settings: Groups,
+}
+
+/// How much of a partition [`InternalTopic::replay`] reads at once.
+const REPLAY_CHUNK_BYTES: usize = 1024 * 1024;
+
+impl OffsetsTopic {
+    /// The topic, which may not exist yet.
+    #[must_use]
+    pub fn new(controller: Arc<Controller>, topics: Arc<Topics>, settings: Groups) -> OffsetsTopic {
+        OffsetsTopic { controller, topics, settings }
+    }
+
+    fn partition(&self, index: i32) -> Result<Arc<Partition>, ErrorCode> {
+        let topic = self.topics.by_name(CONSUMER_OFFSETS).ok_or(ErrorCode::NotLeaderOrFollower)?;
+        topic.partition(index).ok_or(ErrorCode::NotLeaderOrFollower)
+    }
+}
+
+impl InternalTopic for OffsetsTopic {
+    fn partition_count(&self) -> Option<i32> {
+        self.topics.by_name(CONSUMER_OFFSETS).map(|topic| topic.partition_count())
+    }
+
+    fn ensure(&self, _now_ms: i64) -> Result<Durable, ErrorCode> {
+        if self.topics.by_name(CONSUMER_OFFSETS).is_some() {
+            return Ok(Durable::already());
+        }
+        let new = NewTopic {
+            name: CONSUMER_OFFSETS,
+            partitions: self.settings.offsets_topic_partitions,
+            settings: BTreeMap::from([
+                ("cleanup.policy".to_owned(), "compact".to_owned()),
+                ("compression.type".to_owned(), "producer".to_owned()),
+                ("segment.bytes".to_owned(), self.settings.offsets_topic_segment_bytes.to_string()),
+            ]),
+        };
+        match self.controller.create_topic(new) {
+            // Another request may have made it in this moment.
+            Ok(_) | Err(ChangeError::Exists(_)) => Ok(self.controller.sync()),
+            Err(error) => {
+                tracing::error!(%error, "the topic for group state could not be made");
+                Err(error.code())
+            }
+        }
+    }
+
+    fn append(&self, partition: i32, batches: Bytes, now_ms: i64) -> Result<Appended, ErrorCode> {
+        let partition = self.partition(partition)?;
+        let appended =
+            partition.append(&batches, Origin::Coordinator, now_ms).map_err(|refusal| refusal.code)?;
+        Ok(Appended { base_offset: appended.base_offset, durable: appended.durable })
+    }
+
+    fn replay(&self, partition: i32, show: &mut dyn FnMut(Bytes)) -> Result<(), ErrorCode> {
+        let partition = self.partition(partition)?;
+        let mut offset = partition.offsets()?.start;
+        while let Some((batches, next)) = partition.load(offset, REPLAY_CHUNK_BYTES)? {
+            show(batches);
+            offset = next;
+        }
+        Ok(())
+    }
 }

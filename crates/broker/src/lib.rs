@@ -17,15 +17,30 @@
 //! Where to start: [`server`] for how it starts and stops, [`api`] for how a request is answered, [`metadata`] for how
 //! topics come to be.
 
+pub mod admin;
 pub mod api;
 pub mod broker;
 pub mod clock;
 pub mod config;
+pub mod connection;
 pub mod context;
 pub mod coordinator;
 pub mod durable;
+pub mod fetch_sessions;
+pub mod flush;
 pub mod internal_topic;
+pub mod limits;
+pub mod listener;
+pub mod metadata;
+pub mod metrics;
+pub mod partition;
 pub mod principal;
+mod recovery;
+pub mod server;
+pub mod status;
+pub mod tls;
+pub mod topics;
+mod upkeep;
 
 pub use broker::Broker;
 pub use config::Config;

@@ -15,7 +15,7 @@ pub(super) async fn handle(_ctx: &Context, _request: ApiVersionsRequest) -> ApiV
     ApiVersionsResponse { api_keys: keys(), ..ApiVersionsResponse::default() }
 }
 
-fn keys() -> Vec<ApiVersion> {
+pub(super) fn keys() -> Vec<ApiVersion> {
     super::SERVED
         .iter()
         .map(|api| ApiVersion { api_key: api.key.code(), min_version: api.min, max_version: api.max })

