@@ -14,17 +14,21 @@
 
 mod build;
 mod compression;
+mod control;
 mod error;
 mod header;
 mod record;
+mod retain;
 mod stamp;
 mod validate;
 
 pub use build::Builder;
 pub use compression::Compression;
+pub use control::Marker;
 pub use error::BatchError;
 pub use header::{Header, TimestampKind};
 pub use record::{Record, RecordHeaders, RecordIter};
+pub use retain::{Retained, retain};
 pub use stamp::{STAMPED_PREFIX_BYTES, set_log_append_time, set_max_timestamp, stamp, stamped_prefix};
 pub use validate::{Checks, Validated, validate};
 

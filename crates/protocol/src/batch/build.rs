@@ -19,8 +19,10 @@ pub struct Builder {
     header: Header,
     compression: Compression,
     records: BytesMut,
-    /// Whether a last offset was fixed that no longer follows the records.
+    /// Whether the last offset was fixed and does not follow the records.
     keeps_last_offset: bool,
+    /// Whether the maximum timestamp is one of the records added here.
+    has_max_timestamp: bool,
     /// Whether the next record's timestamp becomes the base.
     is_first: bool,
 }
@@ -42,7 +44,14 @@ impl Builder {
             base_sequence: -1,
             record_count: 0,
         };
-        Builder { header, compression, records: BytesMut::new(), keeps_last_offset: false, is_first: true }
+        Builder {
+            header,
+            compression,
+            records: BytesMut::new(),
+            keeps_last_offset: false,
+            has_max_timestamp: false,
+            is_first: true,
+        }
     }
 
     /// An empty batch that is to take the place of the one with this header in a log: the same offsets, producer,
@@ -55,6 +64,7 @@ impl Builder {
             compression,
             records: BytesMut::new(),
             keeps_last_offset: true,
+            has_max_timestamp: false,
             is_first: false,
         }
     }
@@ -163,8 +173,10 @@ impl Builder {
             self.header.base_timestamp = timestamp_ms;
             self.is_first = false;
         }
-        if self.header.attributes & LOG_APPEND_TIME_BIT == 0 && !self.keeps_last_offset {
-            self.header.max_timestamp = self.header.max_timestamp.max(timestamp_ms);
+        if self.header.attributes & LOG_APPEND_TIME_BIT == 0 {
+            let so_far = if self.has_max_timestamp { self.header.max_timestamp } else { i64::MIN };
+            self.header.max_timestamp = so_far.max(timestamp_ms);
+            self.has_max_timestamp = true;
         }
         let timestamp_delta = timestamp_ms.wrapping_sub(self.header.base_timestamp);
         let header_count = i64::try_from(header_count).unwrap_or(i64::MAX);

@@ -57,6 +57,15 @@ pub enum BatchError {
         #[source]
         source: std::io::Error,
     },
+    /// The codec failed to compress again.
+    #[error("cannot compress with {codec}")]
+    Compress {
+        /// Which one.
+        codec: Compression,
+        /// What the codec says.
+        #[source]
+        source: std::io::Error,
+    },
     /// Decompressing would take more memory than allowed: a mistake or a bomb.
     #[error("the batch decompresses to more than {limit} bytes")]
     TooLarge {
@@ -79,6 +88,7 @@ impl BatchError {
             | BatchError::KeyMissing { .. } => ErrorCode::InvalidRecord,
             BatchError::UnknownCompression(_) => ErrorCode::UnsupportedCompressionType,
             BatchError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+            BatchError::Compress { .. } => ErrorCode::UnknownServerError,
         }
     }
 }

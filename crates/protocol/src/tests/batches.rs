@@ -6,7 +6,8 @@ use kafka_protocol::records as theirs;
 use super::wire::Rng;
 use crate::ErrorCode;
 use crate::batch::{
-    self, Batch, BatchError, Builder, Checks, Compression, Header, TimestampKind, Validated, split, validate,
+    self, Batch, BatchError, Builder, Checks, Compression, Header, Marker, Record, Retained, TimestampKind,
+    Validated, retain, split, validate,
 };
 
 const CHECKS: Checks = Checks { require_keys: false, decompressed_max_bytes: 1 << 20 };
@@ -246,24 +247,61 @@ fn plain_snappy_is_read_too() {
 
 #[test]
 fn compaction_keeps_offsets_times_and_headers_of_the_records_that_stay() {
-    let original = Batch::parse(&sample(Compression::Zstd, 9).freeze()).unwrap();
-    let records: Vec<_> = original.records(1 << 20).unwrap().collect::<Result<_, _>>().unwrap();
-    assert!(records.len() > 4, "the seed gives too few records");
-    let mut builder = Builder::replacing(original.header(), Compression::Zstd);
-    let kept: Vec<_> = records.iter().step_by(3).cloned().collect();
-    kept.iter().for_each(|record| builder.keep(record));
-    let smaller = Batch::parse(&builder.build().unwrap().freeze()).unwrap();
-    smaller.check_crc().unwrap();
-    assert_eq!(smaller.header().last_offset(), original.header().last_offset());
-    assert_eq!(smaller.header().last_sequence(), original.header().last_sequence());
-    assert_eq!(smaller.records(1 << 20).unwrap().collect::<Result<Vec<_>, _>>().unwrap(), kept);
+    for codec in Compression::ALL {
+        let original = Batch::parse(&sample(codec, 9).freeze()).unwrap();
+        let records: Vec<_> = original.records(1 << 20).unwrap().collect::<Result<_, _>>().unwrap();
+        assert!(records.len() > 4, "the seed gives too few records");
+        let keep = |record: &Record| record.offset % 3 == 1;
+        let kept: Vec<_> = records.iter().filter(|record| keep(record)).cloned().collect();
+        for horizon in [None, Some(1_700_000_100_000)] {
+            let Retained::Part(smaller) = retain(&original, 1 << 20, horizon, keep).unwrap() else {
+                panic!("records were dropped")
+            };
+            let smaller = Batch::parse(&smaller.freeze()).unwrap();
+            smaller.check_crc().unwrap();
+            let (old, new) = (original.header(), smaller.header());
+            assert_eq!((new.base_offset, new.last_offset()), (old.base_offset, old.last_offset()));
+            assert_eq!((new.producer_id, new.last_sequence()), (old.producer_id, old.last_sequence()));
+            assert_eq!(new.delete_horizon_ms(), horizon);
+            assert_eq!(Some(new.max_timestamp), kept.iter().map(|record| record.timestamp_ms).max());
+            assert_eq!(smaller.records(1 << 20).unwrap().collect::<Result<Vec<_>, _>>().unwrap(), kept);
+            // What has a horizon keeps it.
+            let again = retain(&smaller, 1 << 20, horizon.map(|h| h + 1), |_| true).unwrap();
+            assert!(matches!(again, Retained::All));
+        }
+    }
+}
 
-    let mut builder =
-        Builder::replacing(original.header(), Compression::None).delete_horizon(1_700_000_100_000);
-    kept.iter().for_each(|record| builder.keep(record));
-    let marked = Batch::parse(&builder.build().unwrap().freeze()).unwrap();
-    assert_eq!(marked.header().delete_horizon_ms(), Some(1_700_000_100_000));
-    assert_eq!(marked.records(0).unwrap().collect::<Result<Vec<_>, _>>().unwrap(), kept);
+#[test]
+fn an_empty_batch_still_says_how_far_its_producer_got() {
+    let original = Batch::parse(&sample(Compression::Gzip, 9).freeze()).unwrap();
+    let Retained::Part(empty) = retain(&original, 1 << 20, None, |_| false).unwrap() else {
+        panic!("records were dropped")
+    };
+    let empty = Batch::parse(&empty.freeze()).unwrap();
+    empty.check_crc().unwrap();
+    assert_eq!(empty.bytes().len(), Header::BYTES);
+    assert_eq!(empty.header().last_sequence(), original.header().last_sequence());
+    assert_eq!(empty.header().last_offset(), original.header().last_offset());
+    assert_eq!(empty.records(0).unwrap().count(), 0);
+}
+
+#[test]
+fn markers_end_transactions_as_kafka_protocol_reads_them() {
+    for is_commit in [true, false] {
+        let marker = Marker { is_commit, coordinator_epoch: 5 };
+        let bytes = marker.batch(70, 2, 1_000).unwrap().freeze();
+        let batch = Batch::parse(&bytes).unwrap();
+        batch.check_crc().unwrap();
+        assert_eq!(Marker::read(&batch), Some(marker));
+        let theirs = theirs::RecordBatchDecoder::decode(&mut bytes.clone()).unwrap();
+        let record = &theirs.records[0];
+        assert!(record.control && record.transactional && record.producer_id == 70);
+        assert_eq!(record.key.as_deref(), Some(&[0, 0, 0, u8::from(is_commit)][..]));
+        assert_eq!(record.value.as_deref(), Some(&[0, 0, 0, 0, 0, 5][..]));
+    }
+    let plain = Batch::parse(&sample(Compression::None, 1).freeze()).unwrap();
+    assert_eq!(Marker::read(&plain), None);
 }
 
 #[test]
