@@ -329,13 +329,23 @@ impl<I: Io> PartitionLog<I> {
         };
         self.segments[index].added(at, header, self.config.index_interval_bytes);
         self.epochs.assign(header.leader_epoch, header.base_offset);
-        self.note_producer(header, marker);
         self.end_offset = header.last_offset() + 1;
+        // Fails only if the file of aborted transactions cannot be read, which it was just before, or written,
+        // which is made up for later.
+        let _ = self.note_producer(index, header, marker);
     }
 
-    /// Takes note of what a batch in the log says about its producer.
-    pub(crate) fn note_producer(&mut self, header: &Header, marker: Option<Marker>) {
-        self.producers.appended(header, marker, self.config.max_producer_ids);
+    /// Takes note of what a batch in segment `index` says about its producer.
+    pub(crate) fn note_producer(
+        &mut self,
+        index: usize,
+        header: &Header,
+        marker: Option<Marker>,
+    ) -> Result<(), StorageError> {
+        match self.producers.appended(header, marker, self.config.max_producer_ids) {
+            Some(completed) => self.note_completed(index, &completed),
+            None => Ok(()),
+        }
     }
 }
 

@@ -196,6 +196,13 @@ impl<E: Item, F: File> Index<E, F> {
         }
     }
 
+    /// All entries.
+    pub(crate) fn all<I: Io<File = F>>(&mut self, at: At<'_, I>) -> io::Result<Vec<E>> {
+        let mut entries = if self.stored > 0 { self.read(at, 0, self.stored)? } else { Vec::new() };
+        entries.extend_from_slice(&self.gathered);
+        Ok(entries)
+    }
+
     /// The last entry for which `holds` is true; `holds` must be true for a prefix of the entries.
     pub(crate) fn last_where<I: Io<File = F>>(
         &mut self,

@@ -31,13 +31,17 @@ mod index;
 pub mod io;
 mod layout;
 mod log;
+mod lookup;
 mod producers;
 mod read;
 mod recent;
 mod recovery;
+mod retention;
 mod scan;
 mod segment;
 mod store;
+mod truncate;
+mod txn;
 
 pub use append::{AppendError, AppendInfo, Origin};
 pub use checkpoint::Offsets;
@@ -45,10 +49,13 @@ pub use config::{LogConfig, TimestampType};
 pub use epochs::EpochEnd;
 pub use flush::{Extent, Flush, Flushed};
 pub use log::{PartitionLog, ProducerInfo};
+pub use lookup::TimedOffset;
 pub use producers::ProducerError;
 pub use read::{FileRange, Loaded, Read, ReadError};
 pub use recovery::{Damage, RecoveryReport};
 pub use store::{Checkpoint, Found, Known, Startup, Stopped, StorageError, Store, StoreConfig};
+pub use truncate::{DeleteError, Garbage};
+pub use txn::Aborted;
 
 #[cfg(test)]
 mod tests;

@@ -134,8 +134,7 @@ impl<I: Io> PartitionLog<I> {
                 (Kind::Log, State::Live) => {
                     let size_of =
                         |kind| sizes.get(&layout::file_name(offset, kind, State::Live)).copied().unwrap_or(0);
-                    let (offsets, times) = (size_of(Kind::Index), size_of(Kind::TimeIndex));
-                    self.segments.push(Segment::existing(offset, entry.len, offsets, times));
+                    self.segments.push(Segment::existing(offset, entry.len, size_of));
                 }
                 (Kind::Snapshot, State::Live) => {
                     self.snapshots.insert(offset);
@@ -148,6 +147,14 @@ impl<I: Io> PartitionLog<I> {
             }
         }
         self.segments.sort_by_key(|segment| segment.base_offset);
+        for entry in entries {
+            let Some((offset, kind, State::Live)) = layout::parse_file_name(&entry.name) else { continue };
+            let has_log = self.segments.binary_search_by_key(&offset, |segment| segment.base_offset).is_ok();
+            if kind != Kind::Log && kind != Kind::Snapshot && !has_log {
+                let path = self.dir.join(&entry.name);
+                self.store.io.remove_file(&path).step("remove", &path)?;
+            }
+        }
         if self.segments.is_empty() {
             self.segments.push(Segment::new(self.start_offset));
             self.has_leftovers = true;
@@ -260,15 +267,29 @@ impl<I: Io> PartitionLog<I> {
         }
         self.epochs.truncate_end(self.end_offset);
         self.epochs.truncate_start(self.start_offset);
-        for offset in self.snapshots.split_off(&(self.end_offset + 1)) {
-            self.remove_snapshot(offset)?;
-        }
+        // After a loss of power, what was written behind the recovery point may be there or not: producers are
+        // learned from the batches, and with them the transactions that were aborted.
+        let trusted = if known.stopped == Stopped::MachineDied { self.recovery_point } else { i64::MAX };
+        let from = if known.stopped == Stopped::Clean { i64::MAX } else { self.recovery_point };
+        self.drop_snapshots_behind(trusted)?;
+        self.learn_producers(from)
+    }
+
+    /// Learns producers from the newest snapshot and the batches behind it, and epochs from the batches at or
+    /// behind `epochs_from`.
+    pub(crate) fn learn_producers(&mut self, epochs_from: i64) -> Result<(), StorageError> {
+        self.drop_snapshots_behind(self.end_offset)?;
         let producers_from = self.load_snapshot()?;
-        let mut from = producers_from;
-        if known.stopped != Stopped::Clean {
-            from = from.min(self.recovery_point);
+        self.walk_from(producers_from.min(epochs_from), producers_from)
+    }
+
+    fn drop_snapshots_behind(&mut self, offset: i64) -> Result<(), StorageError> {
+        if offset < i64::MAX {
+            for behind in self.snapshots.split_off(&(offset + 1)) {
+                self.remove_snapshot(behind)?;
+            }
         }
-        self.walk_from(from, producers_from)
+        Ok(())
     }
 
     /// Takes over the newest readable snapshot and returns its offset; damaged ones are removed.
@@ -332,7 +353,7 @@ impl<I: Io> PartitionLog<I> {
             for (header, marker) in seen {
                 self.epochs.assign(header.leader_epoch, header.base_offset);
                 if header.base_offset >= producers_from {
-                    self.note_producer(&header, marker);
+                    self.note_producer(index, &header, marker)?;
                 }
             }
         }

@@ -14,6 +14,7 @@ use crate::index::{At, Index, OffsetEntry, TimeEntry};
 use crate::io::{File, Io};
 use crate::layout::Kind;
 use crate::scan::Scan;
+use crate::txn::Aborted;
 
 /// The newest record of a segment by timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,9 @@ pub(crate) struct Newest {
     pub(crate) offset: i64,
 }
 
+/// Open files of a segment.
+pub(crate) type Files<I> = Vec<Arc<Handle<<I as Io>::File>>>;
+
 /// What of a segment is on disk: bytes of batches, entries of indexes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Synced {
@@ -29,6 +33,7 @@ pub(crate) struct Synced {
     size: u64,
     offsets: u32,
     times: u32,
+    aborts: u32,
 }
 
 /// A segment.
@@ -41,6 +46,7 @@ pub(crate) struct Segment<I: Io> {
     log: Slot<I::File>,
     offsets: Index<OffsetEntry, I::File>,
     times: Index<TimeEntry, I::File>,
+    pub(crate) aborts: Index<Aborted, I::File>,
     bytes_since_entry: u64,
     /// `None` until looked up.
     newest: Option<Newest>,
@@ -60,6 +66,7 @@ impl<I: Io> Segment<I> {
             log: Slot::new(),
             offsets: Index::existing(0),
             times: Index::existing(0),
+            aborts: Index::existing(0),
             bytes_since_entry: 0,
             newest: Some(Newest { timestamp: -1, offset: base_offset }),
             indexed_timestamp: -1,
@@ -67,13 +74,14 @@ impl<I: Io> Segment<I> {
         }
     }
 
-    /// A segment whose files are there, with these sizes; nothing is read yet.
-    pub(crate) fn existing(base_offset: i64, size: u64, offsets_bytes: u64, times_bytes: u64) -> Self {
+    /// A segment whose files are there, with the sizes that `size_of` tells; nothing is read yet.
+    pub(crate) fn existing(base_offset: i64, size: u64, size_of: impl Fn(Kind) -> u64) -> Self {
         Self {
             size,
             synced_size: size,
-            offsets: Index::existing(offsets_bytes),
-            times: Index::existing(times_bytes),
+            offsets: Index::existing(size_of(Kind::Index)),
+            times: Index::existing(size_of(Kind::TimeIndex)),
+            aborts: Index::existing(size_of(Kind::TxnIndex)),
             newest: None,
             ..Self::new(base_offset)
         }
@@ -221,12 +229,19 @@ impl<I: Io> Segment<I> {
 
     /// Position of the first batch whose last offset is `offset` or above; `None` when there is none.
     pub(crate) fn find(&mut self, at: At<'_, I>, offset: i64) -> io::Result<Option<u64>> {
+        Ok(self.find_batch(at, offset)?.map(|(position, _)| position))
+    }
+
+    /// The same with the batch's base offset.
+    pub(crate) fn find_batch(&mut self, at: At<'_, I>, offset: i64) -> io::Result<Option<(u64, i64)>> {
         let from = self.position_before(at, offset)?;
         let handle = self.log_file(at)?;
         let mut scan = Scan::headers(&handle.file, &at.store.buffers, from, self.size);
         loop {
             match scan.next()? {
-                Some(Ok(met)) if met.header.last_offset() >= offset => return Ok(Some(met.position)),
+                Some(Ok(met)) if met.header.last_offset() >= offset => {
+                    return Ok(Some((met.position, met.header.base_offset)));
+                }
                 Some(Ok(_)) => {}
                 Some(Err(bad)) => return Err(io::Error::new(io::ErrorKind::InvalidData, bad)),
                 None => return Ok(None),
@@ -237,7 +252,8 @@ impl<I: Io> Segment<I> {
     /// Puts index entries into their files and lets go of the memory.
     pub(crate) fn write_out(&mut self, at: At<'_, I>) -> io::Result<()> {
         self.offsets.write_out(at)?;
-        self.times.write_out(at)
+        self.times.write_out(at)?;
+        self.aborts.write_out(at)
     }
 
     /// Ends the segment's time as the active one: its newest timestamp becomes the last entry of the time
@@ -249,13 +265,10 @@ impl<I: Io> Segment<I> {
     }
 
     /// Files with something to sync, and what will be on disk once they are.
-    pub(crate) fn unsynced(
-        &mut self,
-        at: At<'_, I>,
-        with_indexes: bool,
-    ) -> io::Result<(Vec<Arc<Handle<I::File>>>, Synced)> {
+    pub(crate) fn unsynced(&mut self, at: At<'_, I>, with_indexes: bool) -> io::Result<(Files<I>, Synced)> {
         let mut files = Vec::new();
-        let mut synced = Synced { base_offset: self.base_offset, size: self.size, offsets: 0, times: 0 };
+        let mut synced =
+            Synced { base_offset: self.base_offset, size: self.size, offsets: 0, times: 0, aborts: 0 };
         if self.synced_size < self.size {
             files.push(self.log_file(at)?);
         }
@@ -269,6 +282,10 @@ impl<I: Io> Segment<I> {
                 synced.times = entries;
                 files.push(file);
             }
+            if let Some((file, entries)) = self.aborts.unsynced(at)? {
+                synced.aborts = entries;
+                files.push(file);
+            }
         }
         Ok((files, synced))
     }
@@ -278,6 +295,7 @@ impl<I: Io> Segment<I> {
         self.synced_size = self.synced_size.max(synced.size);
         self.offsets.synced(synced.offsets);
         self.times.synced(synced.times);
+        self.aborts.synced(synced.aborts);
     }
 
     /// Makes the segment end where the batch at `position` begins, whose first offset is `next_offset` or above,
@@ -288,6 +306,7 @@ impl<I: Io> Segment<I> {
             u64::from(entry.position) < position && i64::from(entry.relative) < relative
         })?;
         self.times.retain_prefix(at, |entry| i64::from(entry.relative) < relative)?;
+        self.aborts.retain_prefix(at, |entry| entry.last_offset < next_offset)?;
         self.bytes_since_entry = position - self.offsets.last(at)?.map_or(0, |last| u64::from(last.position));
         self.newest = None;
         Ok(())
@@ -318,6 +337,9 @@ impl<I: Io> Segment<I> {
                 i64::from(entry.relative) < relative && u64::from(entry.position) < end
             })?;
             self.times.retain_prefix(at, |entry| i64::from(entry.relative) < relative)?;
+            self.aborts.retain_prefix(at, |entry| {
+                entry.first_offset < entry.last_offset && entry.last_offset < up_to
+            })?;
         }
         let mut position = 0;
         if let Some(entry) = self.offsets.last(at)? {
@@ -353,6 +375,7 @@ impl<I: Io> Segment<I> {
         at.store.handles.close(&mut self.log);
         self.offsets.close(at);
         self.times.close(at);
+        self.aborts.close(at);
     }
 }
 

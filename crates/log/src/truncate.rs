@@ -1,0 +1,174 @@
+//! Making a log shorter, at either end.
+//!
+//! Cutting the end happens when a replica finds that its leader has other records there. It waits for the disk,
+//! because a tail that comes back after a loss of power could be taken for records of the new leader. After it,
+//! checkpoints must be written before anything is appended, since the recovery point has moved back.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::io::{File, Io};
+use crate::layout::{Kind, State, file_path};
+use crate::log::PartitionLog;
+use crate::producers::Producers;
+use crate::store::{Step, StorageError, Store};
+
+/// Files that are out of use, to be removed without the log's lock: freeing a gigabyte takes the file system
+/// tens of milliseconds.
+#[derive(Debug)]
+#[must_use = "the files take space until they are removed (or the log is opened again)"]
+pub struct Garbage<I: Io> {
+    store: Arc<Store<I>>,
+    paths: Vec<PathBuf>,
+    bytes: u64,
+    is_dir: bool,
+}
+
+impl<I: Io> Garbage<I> {
+    /// Bytes of batches that go.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether there is nothing to remove.
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+    }
+
+    /// Removes the files.
+    pub fn remove(self) -> Result<(), StorageError> {
+        for path in &self.paths {
+            let removed =
+                if self.is_dir { self.store.io.remove_dir(path) } else { self.store.io.remove_file(path) };
+            match removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(StorageError::new("remove", path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An offset that is not in the log.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    /// Only replicated records can be deleted.
+    #[error("cannot delete records up to {offset}: the high watermark is {high_watermark}")]
+    OutOfRange {
+        /// The wanted offset.
+        offset: i64,
+        /// The high watermark.
+        high_watermark: i64,
+    },
+    /// The disk.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl<I: Io> PartitionLog<I> {
+    /// Removes all records from `offset` on, with the whole of the batch that covers it.
+    pub fn truncate_to(&mut self, offset: i64) -> Result<(), StorageError> {
+        if offset >= self.end_offset {
+            return Ok(());
+        }
+        if offset <= self.start_offset {
+            return self.clear(offset.max(0));
+        }
+        self.key = self.store.new_key();
+        while self.segments.len() > 1 && self.segments[self.active()].base_offset >= offset {
+            self.remove_segment_files(self.segments[self.active()].base_offset)?;
+            self.segments.pop();
+        }
+        let active = self.active();
+        let end = self.with_segment(active, "truncate", |segment, at| {
+            let Some((position, base_offset)) = segment.find_batch(at, offset)? else { return Ok(offset) };
+            let end = base_offset.min(offset);
+            segment.truncate(at, position, end)?;
+            segment.log_file(at)?.file.sync()?;
+            Ok(end)
+        })?;
+        self.has_leftovers = false;
+        self.end_offset = end;
+        self.high_watermark = self.high_watermark.min(end);
+        self.durable_offset = self.durable_offset.min(end);
+        self.recovery_point = self.recovery_point.min(end);
+        self.epochs.truncate_end(end);
+        self.names_version += 1;
+        self.store.io.sync_dir(&self.dir).step("sync", &self.dir)?;
+        self.producers = Producers::default();
+        self.learn_producers(i64::MAX)?;
+        self.producers.replicated_up_to(self.high_watermark);
+        Ok(())
+    }
+
+    /// Removes everything and begins at `offset`: a replica is so far behind that its leader has deleted what it
+    /// would need next.
+    pub fn restart_at(&mut self, offset: i64) -> Result<(), StorageError> {
+        self.clear(offset.max(0))
+    }
+
+    /// Deletes records below `offset`. Segments that end below it go at once, the rest when its segment does.
+    pub fn delete_records(&mut self, offset: i64) -> Result<Garbage<I>, DeleteError> {
+        if offset > self.high_watermark {
+            return Err(DeleteError::OutOfRange { offset, high_watermark: self.high_watermark });
+        }
+        self.start_offset = self.start_offset.max(offset);
+        self.epochs.truncate_start(self.start_offset);
+        Ok(self.retire_below_start()?)
+    }
+
+    /// Takes segments out of use that end at or below the start offset. The active one stays.
+    pub(crate) fn retire_below_start(&mut self) -> Result<Garbage<I>, StorageError> {
+        let below =
+            self.segments.windows(2).take_while(|pair| pair[1].base_offset <= self.start_offset).count();
+        self.retire_oldest(below)
+    }
+
+    /// Takes the oldest segments out of use; the log begins behind them.
+    pub(crate) fn retire_oldest(&mut self, count: usize) -> Result<Garbage<I>, StorageError> {
+        let mut garbage = Garbage { store: self.store.clone(), paths: Vec::new(), bytes: 0, is_dir: false };
+        for _ in 0..count.min(self.active()) {
+            // The file goes under its new name first: if more fails, the next start tidies up what is left.
+            let base_offset = self.segments[0].base_offset;
+            let path = file_path(&self.dir, base_offset, Kind::Log, State::Live);
+            let retired = file_path(&self.dir, base_offset, Kind::Log, State::Deleted);
+            self.store.io.rename(&path, &retired).step("rename", &path)?;
+            garbage.paths.push(retired);
+            let segment = self.segments.remove(0);
+            garbage.bytes += segment.size;
+            self.names_version += 1;
+            self.start_offset = self.start_offset.max(self.segments[0].base_offset);
+            self.epochs.truncate_start(self.start_offset);
+            for kind in [Kind::Index, Kind::TimeIndex, Kind::TxnIndex] {
+                garbage.paths.push(file_path(&self.dir, base_offset, kind, State::Live));
+            }
+        }
+        let kept = self.snapshots.split_off(&self.segments[0].base_offset);
+        for offset in std::mem::replace(&mut self.snapshots, kept) {
+            garbage.paths.push(file_path(&self.dir, offset, Kind::Snapshot, State::Live));
+        }
+        self.high_watermark = self.high_watermark.max(self.start_offset);
+        self.durable_offset = self.durable_offset.max(self.start_offset);
+        self.recovery_point = self.recovery_point.max(self.segments[0].base_offset);
+        Ok(garbage)
+    }
+
+    /// Deletes the log. Its directory gets a name under which no start will open it; what is left to do is to
+    /// remove it. `unique` keeps apart topics of one name that are deleted one after the other.
+    pub fn delete(mut self, unique: &str) -> Result<Garbage<I>, StorageError> {
+        self.close_files();
+        let mut garbage =
+            Garbage { store: self.store.clone(), paths: Vec::new(), bytes: self.size_bytes(), is_dir: true };
+        if self.has_dir {
+            let name = self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let retired = self.store.root().join(format!("{name}.{unique}-delete"));
+            self.store.io.rename(&self.dir, &retired).step("rename", &self.dir)?;
+            self.store.io.sync_dir(self.store.root()).step("sync", self.store.root())?;
+            garbage.paths.push(retired);
+        }
+        Ok(garbage)
+    }
+}
