@@ -157,6 +157,14 @@ pub async fn set_published(tx: &mut Tx, id: ClusterId, generation: Generation) -
     Ok(())
 }
 
+/// Whose cluster it is; none if there is no such cluster.
+pub async fn owner(tx: &mut Tx, id: ClusterId) -> Result<Option<ResourceId>, StoreError> {
+    let row = sqlx::query!("select resource_id from clusters where id = $1", id.0)
+        .fetch_optional(tx.conn())
+        .await?;
+    Ok(row.map(|row| ResourceId(row.resource_id)))
+}
+
 /// A cluster, locked until the transaction ends.
 pub async fn tracked_locked(tx: &mut Tx, id: ClusterId) -> Result<Option<Tracked>, StoreError> {
     let row = sqlx::query!(

@@ -59,16 +59,11 @@ pub async fn renew(tx: &mut Tx, lease: &Lease, valid_for: Duration) -> Result<bo
     Ok(done.rows_affected() > 0)
 }
 
-/// Gives a lease back, so that the next holder need not wait for its expiry.
-pub async fn release(tx: &mut Tx, lease: &Lease) -> Result<(), StoreError> {
-    sqlx::query!(
-        "update leases set expires_at = '-infinity' where name = $1 and holder = $2 and generation = $3",
-        lease.name,
-        lease.holder,
-        lease.generation
-    )
-    .execute(tx.conn())
-    .await?;
+/// Gives back whatever lease of the name this holder has, so that the next one need not wait for its expiry.
+pub async fn release_held(tx: &mut Tx, name: &str, holder: Uuid) -> Result<(), StoreError> {
+    sqlx::query!("update leases set expires_at = '-infinity' where name = $1 and holder = $2", name, holder)
+        .execute(tx.conn())
+        .await?;
     Ok(())
 }
 

@@ -126,6 +126,14 @@ pub async fn lock(tx: &mut Tx, id: ResourceId) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// A resource's state and its explanation.
+pub async fn state(tx: &mut Tx, id: ResourceId) -> Result<Option<(State, String)>, StoreError> {
+    let row = sqlx::query!("select state, message from resources where id = $1", id.0)
+        .fetch_optional(tx.conn())
+        .await?;
+    row.map(|row| Ok((code::parse("resource state", &row.state)?, row.message))).transpose()
+}
+
 /// Sets the state and its explanation, if either differs; says whether it did.
 pub async fn set_state(
     tx: &mut Tx,
