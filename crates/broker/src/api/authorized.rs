@@ -27,3 +27,9 @@ pub(super) fn topic(asked: bool) -> i32 {
     let all = READ | WRITE | CREATE | DELETE | ALTER | DESCRIBE | DESCRIBE_CONFIGS | ALTER_CONFIGS;
     if asked { all } else { NOT_ASKED }
 }
+
+/// What can be done with a group.
+pub(super) fn group(asked: bool) -> i32 {
+    let all = READ | DELETE | DESCRIBE | DESCRIBE_CONFIGS | ALTER_CONFIGS;
+    if asked { all } else { NOT_ASKED }
+}

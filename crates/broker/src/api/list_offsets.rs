@@ -23,6 +23,9 @@ const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
+/// The first version that tells leader epochs.
+const FIRST_WITH_EPOCHS: i16 = 4;
+
 /// `isolation_level` of consumers that read committed records only.
 const READ_COMMITTED: i8 = 1;
 
@@ -58,18 +61,18 @@ fn find(
     asked: &ListOffsetsPartition,
     committed: bool,
 ) -> Result<ListOffsetsPartitionResponse, ErrorCode> {
-    let open_bytes = ctx.broker.config.limits.max_decompressed_bytes;
     let offsets = partition.offsets()?;
     let end = if committed { offsets.last_stable } else { offsets.high_watermark };
     let answer = |timestamp: i64, offset: i64, leader_epoch: i32| ListOffsetsPartitionResponse {
         partition_index: asked.partition_index,
         timestamp,
         offset,
-        leader_epoch,
+        // Older clients do not know epochs, and their versions cannot carry one.
+        leader_epoch: if ctx.version >= FIRST_WITH_EPOCHS { leader_epoch } else { -1 },
         ..ListOffsetsPartitionResponse::default()
     };
     if ctx.version == 0 {
-        return before(partition, asked, offsets.start, end, open_bytes);
+        return before(partition, asked, offsets.start, end);
     }
     let epoch = partition.leader_epoch();
     Ok(match asked.timestamp {
@@ -78,16 +81,12 @@ fn find(
             answer(-1, offsets.start, partition.epoch_at(offsets.start)?.unwrap_or(epoch))
         }
         LATEST_TIERED => answer(-1, -1, -1),
-        MAX_TIMESTAMP => match partition.newest_record(open_bytes)? {
-            Some((timestamp, offset)) if offset < end => {
-                answer(timestamp, offset, partition.epoch_at(offset)?.unwrap_or(epoch))
-            }
+        MAX_TIMESTAMP => match partition.newest_record()? {
+            Some(found) if found.offset < end => answer(found.timestamp_ms, found.offset, found.leader_epoch),
             _ => answer(-1, -1, -1),
         },
-        time if time >= 0 => match partition.first_since(time, open_bytes)? {
-            Some((timestamp, offset)) if offset < end => {
-                answer(timestamp, offset, partition.epoch_at(offset)?.unwrap_or(epoch))
-            }
+        time if time >= 0 => match partition.first_since(time)? {
+            Some(found) if found.offset < end => answer(found.timestamp_ms, found.offset, found.leader_epoch),
             _ => answer(-1, -1, -1),
         },
         _ => return Err(ErrorCode::InvalidRequest),
@@ -100,13 +99,12 @@ fn before(
     asked: &ListOffsetsPartition,
     start: i64,
     end: i64,
-    open_bytes: usize,
 ) -> Result<ListOffsetsPartitionResponse, ErrorCode> {
     let mut offsets = match asked.timestamp {
         LATEST => vec![end, start],
         EARLIEST => vec![start],
-        time if time >= 0 => match partition.first_since(time, open_bytes)? {
-            Some((_, offset)) if offset < end => vec![offset, start],
+        time if time >= 0 => match partition.first_since(time)? {
+            Some(found) if found.offset < end => vec![found.offset, start],
             _ => vec![end, start],
         },
         _ => return Err(ErrorCode::InvalidRequest),

@@ -17,17 +17,28 @@ mod api_versions;
 mod authorized;
 mod config_resources;
 mod create_topics;
+mod delete_groups;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod fetch;
+mod find_coordinator;
+mod heartbeat;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
 mod legacy_fetch;
 mod legacy_produce;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod produce;
 pub(crate) mod refused;
+mod sync_group;
 
 /// An API and the versions of it that are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,10 +174,21 @@ fn serves(call: Call) -> bool {
 apis! {
     ListOffsets => list_offsets,
     Metadata => metadata,
+    OffsetCommit => offset_commit,
+    OffsetFetch => offset_fetch,
+    FindCoordinator => find_coordinator,
+    JoinGroup => join_group,
+    Heartbeat => heartbeat,
+    LeaveGroup => leave_group,
+    SyncGroup => sync_group,
+    DescribeGroups => describe_groups,
+    ListGroups => list_groups,
     ApiVersions => api_versions,
     CreateTopics => create_topics,
     DeleteTopics => delete_topics,
     InitProducerId => init_producer_id,
     DescribeConfigs => describe_configs,
+    DeleteGroups => delete_groups,
+    OffsetDelete => offset_delete,
     DescribeCluster => describe_cluster,
 }

@@ -1,8 +1,10 @@
 //! Questions about a log that are not reads: by time, by leader epoch.
 
-use protocol::{ErrorCode, batch};
+use log::io::Disk;
+use log::{PartitionLog, StorageError};
+use protocol::ErrorCode;
 
-use super::Partition;
+use super::{Partition, chain};
 
 impl Partition {
     /// Where the log of a client that has records up to `offset`, the last one in `epoch`, parts from ours: epoch and
@@ -28,44 +30,52 @@ impl Partition {
     }
 }
 
-/// How much of a log is looked through at once.
-const SCAN_CHUNK_BYTES: usize = 1 << 20;
+/// A record found by its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timed {
+    /// Its offset.
+    pub offset: i64,
+    /// Its time.
+    pub timestamp_ms: i64,
+    /// The leader epoch in which it was written.
+    pub leader_epoch: i32,
+}
+
+impl From<log::TimedOffset> for Timed {
+    fn from(found: log::TimedOffset) -> Timed {
+        let log::TimedOffset { offset, timestamp_ms, leader_epoch } = found;
+        Timed { offset, timestamp_ms, leader_epoch }
+    }
+}
 
 impl Partition {
-    /// The first record whose time is not before `time_ms`: its time and offset.
+    /// The first record whose time is not before `time_ms`.
     ///
     /// # Errors
     /// If the log cannot be read.
-    pub fn first_since(&self, time_ms: i64, max_bytes: usize) -> Result<Option<(i64, i64)>, ErrorCode> {
-        let mut offset = self.offsets()?.start;
-        while let Some((batches, next)) = self.load(offset, SCAN_CHUNK_BYTES)? {
-            for batch in
-                batch::split(batches).flatten().filter(|batch| batch.header().max_timestamp >= time_ms)
-            {
-                let records = batch.records(max_bytes).map_err(|error| error.code())?;
-                for record in records.flatten() {
-                    if record.timestamp_ms >= time_ms {
-                        return Ok(Some((record.timestamp_ms, record.offset)));
-                    }
-                }
-            }
-            offset = next;
-        }
-        Ok(None)
+    pub fn first_since(&self, time_ms: i64) -> Result<Option<Timed>, ErrorCode> {
+        self.timed(|log| log.offset_for_time(time_ms))
     }
 
-    /// The newest record by time, the first of several: its time and offset.
+    /// The newest record by time, the first of several.
     ///
     /// # Errors
     /// If the log cannot be read.
-    pub fn newest_record(&self, max_bytes: usize) -> Result<Option<(i64, i64)>, ErrorCode> {
-        let mut newest: Option<i64> = None;
-        let mut offset = self.offsets()?.start;
-        while let Some((batches, next)) = self.load(offset, SCAN_CHUNK_BYTES)? {
-            let times = batch::split(batches).flatten().map(|batch| batch.header().max_timestamp);
-            newest = times.chain(newest).max();
-            offset = next;
+    pub fn newest_record(&self) -> Result<Option<Timed>, ErrorCode> {
+        self.timed(|log| log.max_timestamp())
+    }
+
+    fn timed(
+        &self,
+        find: impl FnOnce(&mut PartitionLog<Disk>) -> Result<Option<log::TimedOffset>, StorageError>,
+    ) -> Result<Option<Timed>, ErrorCode> {
+        match self.inspect(find)? {
+            Ok(found) => Ok(found.map(Timed::from)),
+            Err(error) => {
+                tracing::error!(topic.name = %self.topic, partition = self.index, error = %chain(&error),
+                    "a log could not be searched");
+                Err(ErrorCode::KafkaStorageError)
+            }
         }
-        newest.map_or(Ok(None), |time| self.first_since(time, max_bytes))
     }
 }

@@ -18,6 +18,7 @@ use log::{Extent, Known, LogConfig, Origin, PartitionLog, Read, StorageError};
 use protocol::{ErrorCode, Str};
 use uuid::Uuid;
 
+pub use lookup::Timed;
 pub(crate) use storage::chain;
 pub use storage::{MAX_OPEN_FILES, Storage};
 pub use waiters::Waiter;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use log::{Extent, Known, LogConfig, RecoveryReport};
+use log::io::Disk;
+use log::{Extent, Known, LogConfig, RecoveryReport, StorageError};
 use protocol::ErrorCode;
 
 use super::{Partition, Slot, State, chain};
@@ -151,8 +152,58 @@ impl Partition {
         }
     }
 
-    /// Removes what retention no longer wants.
-    pub(crate) fn retain(&self, _now_ms: i64) {}
+    /// Removes what retention no longer wants. Called on a thread that may wait for the disk.
+    pub(crate) fn retain(&self, now_ms: i64) {
+        let retained = {
+            let mut state = self.lock();
+            let Slot::Open(log) = &mut state.slot else { return };
+            log.expire_producers(now_ms);
+            log.retain(now_ms)
+        };
+        match retained {
+            Ok(garbage) => self.remove(garbage),
+            Err(error) => self.upkeep_failed(&error, "apply retention to"),
+        }
+    }
+
+    /// Deletes records below `offset`; -1 stands for the high watermark. The new begin of the log.
+    pub(crate) fn delete_records(&self, offset: i64) -> Result<i64, ErrorCode> {
+        let deleted = self.inspect(|log| {
+            let offset = if offset == -1 { log.high_watermark() } else { offset };
+            log.delete_records(offset).map(|garbage| (garbage, log.start_offset()))
+        })?;
+        match deleted {
+            Ok((garbage, start)) => {
+                self.remove(garbage);
+                Ok(start)
+            }
+            Err(log::DeleteError::Storage(error)) => {
+                self.upkeep_failed(&error, "delete records of");
+                Err(ErrorCode::KafkaStorageError)
+            }
+            Err(_) => Err(ErrorCode::OffsetOutOfRange),
+        }
+    }
+
+    /// Removes files that are out of use. Not under the lock: unlinking a large file takes a while.
+    fn remove(&self, garbage: log::Garbage<Disk>) {
+        if garbage.is_empty() {
+            return;
+        }
+        let bytes = garbage.bytes();
+        match garbage.remove() {
+            Ok(()) => {
+                self.storage.metrics.freed_bytes.inc_by(bytes);
+                tracing::info!(topic.name = %self.topic, partition = self.index, bytes, "removed old records");
+            }
+            Err(error) => self.upkeep_failed(&error, "remove files of"),
+        }
+    }
+
+    fn upkeep_failed(&self, error: &StorageError, step: &str) {
+        tracing::warn!(topic.name = %self.topic, partition = self.index, error = %chain(error),
+            "could not {step} a log; it is tried again at the next round");
+    }
 
     /// Whether compaction would pay.
     pub(crate) fn is_dirty(&self, _now_ms: i64) -> bool {

@@ -17,7 +17,18 @@ fn the_last_to_leave_empties_the_group() {
          delete
          describe
          delete",
-        expect![[]],
+        expect![[r#"
+                 0 a did not join: MEMBER_ID_REQUIRED
+              3000 a joined generation 1 (range), leads a
+              3000 a does "1"
+              3000 leavers left: NONE
+              3000 group: NONE Empty ""
+              3000 a beats: UNKNOWN_MEMBER_ID
+              3000 leavers left: UNKNOWN_MEMBER_ID
+              3000 group deleted: NONE
+              3000 group: GROUP_ID_NOT_FOUND Dead ""
+              3000 group deleted: GROUP_ID_NOT_FOUND
+        "#]],
     );
 }
 
@@ -33,7 +44,18 @@ fn a_leaver_makes_the_others_rebalance() {
          beat b
          join b
          delete",
-        expect![[]],
+        expect![[r#"
+                 0 a did not join: MEMBER_ID_REQUIRED
+                 0 b did not join: MEMBER_ID_REQUIRED
+              6000 a joined generation 1 (range), leads a b
+              6000 b joined generation 1 (range), follows a
+              6000 a does "1"
+              6000 b does "2"
+              6000 leavers left: NONE
+              6000 b beats: REBALANCE_IN_PROGRESS
+              6000 b joined generation 2 (range), leads b
+              6000 group deleted: NON_EMPTY_GROUP
+        "#]],
     );
 }
 
@@ -47,7 +69,15 @@ fn several_leave_at_once_each_with_its_answer() {
          sync a a=1 b=2 c=3
          leave c instance=one instance=nobody
          beat b",
-        expect![[]],
+        expect![[r#"
+                 0 c did not join: MEMBER_ID_REQUIRED
+              6000 c joined generation 1 (range), follows one-00000000-0000-0000-0000-000000000000
+              6000 a joined generation 1 (range), leads c a two-00000000-0000-0000-0000-000000000001
+              6000 b joined generation 1 (range), follows a
+              9000 a does "1"
+              9000 leavers left: NONE NONE UNKNOWN_MEMBER_ID
+              9000 b beats: REBALANCE_IN_PROGRESS
+        "#]],
     );
 }
 
@@ -62,7 +92,18 @@ fn who_leaves_while_waiting_is_answered() {
          enter c
          leave c
          join a",
-        expect![[]],
+        expect![[r#"
+                 0 a did not join: MEMBER_ID_REQUIRED
+                 0 b did not join: MEMBER_ID_REQUIRED
+              6000 a joined generation 1 (range), leads a b
+              6000 b joined generation 1 (range), follows a
+              6000 b did not sync: UNKNOWN_MEMBER_ID
+              6000 leavers left: NONE
+              6000 c did not join: MEMBER_ID_REQUIRED
+              6000 c did not join: UNKNOWN_MEMBER_ID
+              6000 leavers left: NONE
+              6000 a joined generation 2 (range), leads a
+        "#]],
     );
 }
 
@@ -76,7 +117,15 @@ fn an_id_that_was_handed_out_can_be_given_back() {
          beat a
          leave b
          list",
-        expect![[]],
+        expect![[r#"
+                 0 a did not join: MEMBER_ID_REQUIRED
+              3000 a joined generation 1 (range), leads a
+              3000 a does "1"
+              3000 b did not join: MEMBER_ID_REQUIRED
+              3000 a beats: NONE
+              3000 leavers left: NONE
+              3000 groups: g Stable consumer
+        "#]],
     );
 }
 
@@ -92,7 +141,13 @@ fn leaving_is_only_confirmed_when_the_log_knows() {
          upkeep
          restart
          describe",
-        expect![[]],
+        expect![[r#"
+                 0 a did not join: MEMBER_ID_REQUIRED
+              3000 a joined generation 1 (range), leads a
+              3000 a does "1"
+              3000 leavers did not leave: COORDINATOR_NOT_AVAILABLE
+              3000 group: NONE Empty ""
+        "#]],
     );
 }
 
@@ -104,6 +159,12 @@ fn a_group_that_was_never_stored_leaves_nothing() {
          wait 3000
          list
          delete",
-        expect![[]],
+        expect![[r#"
+                 0 a did not join: MEMBER_ID_REQUIRED
+                 0 a did not join: UNKNOWN_MEMBER_ID
+                 0 leavers left: NONE
+              3000 groups: g Empty consumer
+              3000 group deleted: NONE
+        "#]],
     );
 }

@@ -16,7 +16,17 @@ fn members_are_called_by_their_heartbeats_and_the_slow_are_left_behind() {
          beat a
          sync b b=all
          describe",
-        expect![[]],
+        expect![[r#"
+                 0 a did not join: MEMBER_ID_REQUIRED
+                 0 a joined generation 1 (range), leads a
+                 0 a does "all"
+                 0 b did not join: MEMBER_ID_REQUIRED
+                 0 a beats: REBALANCE_IN_PROGRESS
+              5000 b joined generation 2 (range), leads b
+              5000 a beats: UNKNOWN_MEMBER_ID
+              5000 b does "all"
+              5000 group: NONE Stable "range" b="all"
+        "#]],
     );
 }
 
@@ -34,7 +44,18 @@ fn a_lost_member_is_replaced_as_leader() {
          beat b
          join b
          sync b b=all",
-        expect![[]],
+        expect![[r#"
+                 0 a did not join: MEMBER_ID_REQUIRED
+                 0 b did not join: MEMBER_ID_REQUIRED
+              6000 a joined generation 1 (range), leads a b
+              6000 b joined generation 1 (range), follows a
+              6000 a does "1"
+              6000 b does "2"
+             11000 b beats: NONE
+             16000 b beats: REBALANCE_IN_PROGRESS
+             16000 b joined generation 2 (range), leads b
+             16000 b does "all"
+        "#]],
     );
 }
 
@@ -50,7 +71,19 @@ fn joining_in_the_middle_of_a_sync_starts_again() {
          join a
          join b
          sync a a=1 b=2 c=3",
-        expect![[]],
+        expect![[r#"
+                 0 a did not join: MEMBER_ID_REQUIRED
+                 0 b did not join: MEMBER_ID_REQUIRED
+              6000 a joined generation 1 (range), leads a b
+              6000 b joined generation 1 (range), follows a
+              6000 c did not join: MEMBER_ID_REQUIRED
+              6000 b did not sync: REBALANCE_IN_PROGRESS
+              6000 a did not sync: REBALANCE_IN_PROGRESS
+              6000 a joined generation 2 (range), leads a b c
+              6000 b joined generation 2 (range), follows a
+              6000 c joined generation 2 (range), follows a
+              6000 a does "1"
+        "#]],
     );
 }
 
@@ -67,7 +100,19 @@ fn a_repeated_join_is_answered_without_a_rebalance() {
          beat a
          join a
          beat b",
-        expect![[]],
+        expect![[r#"
+                 0 a did not join: MEMBER_ID_REQUIRED
+                 0 b did not join: MEMBER_ID_REQUIRED
+              6000 a joined generation 1 (range), leads a b
+              6000 b joined generation 1 (range), follows a
+              6000 b joined generation 1 (range), follows a
+              6000 a joined generation 1 (range), leads a b
+              6000 a does "1"
+              6000 b joined generation 1 (range), follows a
+              6000 a beats: NONE
+              6000 b beats: REBALANCE_IN_PROGRESS
+              6000 a still waits
+        "#]],
     );
 }
 
@@ -80,7 +125,15 @@ fn other_metadata_starts_a_rebalance() {
          sync a a=1 b=2
          join b topics=t,u
          beat a",
-        expect![[]],
+        expect![[r#"
+                 0 a did not join: MEMBER_ID_REQUIRED
+                 0 b did not join: MEMBER_ID_REQUIRED
+              6000 a joined generation 1 (range), leads a b
+              6000 b joined generation 1 (range), follows a
+              6000 a does "1"
+              6000 a beats: REBALANCE_IN_PROGRESS
+              6000 b still waits
+        "#]],
     );
 }
 
@@ -95,7 +148,16 @@ fn who_does_not_sync_is_out() {
          beat a
          join b
          sync b b=all",
-        expect![[]],
+        expect![[r#"
+                 0 a did not join: MEMBER_ID_REQUIRED
+                 0 b did not join: MEMBER_ID_REQUIRED
+              4000 a joined generation 1 (range), leads a b
+              4000 b joined generation 1 (range), follows a
+              8000 b did not sync: REBALANCE_IN_PROGRESS
+              8000 a beats: UNKNOWN_MEMBER_ID
+              8000 b joined generation 2 (range), leads b
+              8000 b does "all"
+        "#]],
     );
 }
 
@@ -110,7 +172,16 @@ fn the_generation_must_be_the_present_one() {
          sync a
          beat a
          beat nobody",
-        expect![[]],
+        expect![[r#"
+                 0 a did not join: MEMBER_ID_REQUIRED
+              3000 a joined generation 1 (range), leads a
+              3000 a did not sync: ILLEGAL_GENERATION
+              3000 a did not sync: INCONSISTENT_GROUP_PROTOCOL
+              3000 a beats: ILLEGAL_GENERATION
+              3000 a does ""
+              3000 a beats: NONE
+              3000 nobody beats: UNKNOWN_MEMBER_ID
+        "#]],
     );
 }
 
@@ -128,7 +199,18 @@ fn an_assignment_that_cannot_be_stored_is_none() {
          join a
          join b
          sync a a=1 b=2",
-        expect![[]],
+        expect![[r#"
+                 0 a did not join: MEMBER_ID_REQUIRED
+                 0 b did not join: MEMBER_ID_REQUIRED
+              6000 a joined generation 1 (range), leads a b
+              6000 b joined generation 1 (range), follows a
+              6000 a did not sync: COORDINATOR_NOT_AVAILABLE
+              6000 b did not sync: COORDINATOR_NOT_AVAILABLE
+              6000 a beats: REBALANCE_IN_PROGRESS
+              6000 a joined generation 2 (range), leads a b
+              6000 b joined generation 2 (range), follows a
+              6000 a does "1"
+        "#]],
     );
 }
 
@@ -139,7 +221,11 @@ fn a_rebalance_timeout_of_nothing_leaves_nobody_hanging() {
          wait 3000
          wait 1
          list",
-        expect![[]],
+        expect![[r#"
+                 0 a did not join: MEMBER_ID_REQUIRED
+              3000 a joined generation 1 (range), leads a
+              3001 groups: g Empty consumer
+        "#]],
     );
 }
 
@@ -149,6 +235,10 @@ fn a_second_join_takes_the_place_of_the_first() {
         "enter a
          join a
          wait 3000",
-        expect![[]],
+        expect![[r#"
+                 0 a did not join: MEMBER_ID_REQUIRED
+                 0 a did not join: REBALANCE_IN_PROGRESS
+              3000 a joined generation 1 (range), leads a
+        "#]],
     );
 }
