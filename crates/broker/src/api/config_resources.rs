@@ -1,6 +1,17 @@
-//! What has settings, in Kafka's numbers.
+//! What has settings, and how they change: shared by the two requests that alter them.
 
-/// A topic.
+use std::collections::BTreeMap;
+
+use protocol::ErrorCode;
+
+use crate::config::Kind;
+use crate::config::topic;
+use crate::context::Context;
+use crate::metadata::ChangeError;
+use crate::metadata::record::SettingsOf;
+use crate::topics::Settings;
+
+/// A topic, in Kafka's numbers.
 pub(super) const TOPIC: i8 = 2;
 /// A broker.
 pub(super) const BROKER: i8 = 4;
@@ -8,3 +19,212 @@ pub(super) const BROKER: i8 = 4;
 pub(super) const CLIENT_METRICS: i8 = 16;
 /// A consumer group.
 pub(super) const GROUP: i8 = 32;
+
+/// What to do with a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    Set,
+    Delete,
+    Append,
+    Subtract,
+}
+
+impl TryFrom<i8> for Operation {
+    type Error = Refused;
+
+    fn try_from(number: i8) -> Result<Operation, Refused> {
+        match number {
+            0 => Ok(Operation::Set),
+            1 => Ok(Operation::Delete),
+            2 => Ok(Operation::Append),
+            3 => Ok(Operation::Subtract),
+            _ => Err((ErrorCode::InvalidRequest, format!("there is no operation {number} on a setting"))),
+        }
+    }
+}
+
+/// A change of one setting.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub(super) name: String,
+    pub(super) operation: Operation,
+    pub(super) value: Option<String>,
+}
+
+/// Why a resource was not changed.
+pub(super) type Refused = (ErrorCode, String);
+
+/// Settings of a group that Kafka's tools may change.
+const GROUP_KEYS: [&str; 3] =
+    ["consumer.heartbeat.interval.ms", "consumer.session.timeout.ms", "consumer.assignment.interval.ms"];
+/// Settings of a telemetry subscription.
+const CLIENT_METRICS_KEYS: [&str; 3] = ["interval.ms", "match", "metrics"];
+
+/// Changes the settings of one resource; `replace` forgets what is not named.
+pub(super) fn change(
+    ctx: &Context,
+    kind: i8,
+    name: &str,
+    changes: Vec<Change>,
+    replace: bool,
+    validate_only: bool,
+) -> Result<(), Refused> {
+    for (at, change) in changes.iter().enumerate() {
+        if changes[..at].iter().any(|other| other.name == change.name) {
+            return Err((
+                ErrorCode::InvalidRequest,
+                format!("setting `{}` is named more than once", change.name),
+            ));
+        }
+    }
+    match kind {
+        TOPIC => change_topic(ctx, name, changes, replace, validate_only),
+        BROKER => {
+            let own = name.is_empty() || name == ctx.broker.config.node_id.to_string();
+            let text = if own {
+                "settings of the broker change with its configuration file and a restart"
+            } else {
+                "there is no such broker"
+            };
+            Err((ErrorCode::InvalidRequest, text.to_owned()))
+        }
+        CLIENT_METRICS => change_other(
+            ctx,
+            SettingsOf::ClientMetrics,
+            name,
+            &CLIENT_METRICS_KEYS,
+            changes,
+            replace,
+            validate_only,
+        ),
+        GROUP => change_other(ctx, SettingsOf::Group, name, &GROUP_KEYS, changes, replace, validate_only),
+        other => Err((ErrorCode::InvalidRequest, format!("resource type {other} has no settings"))),
+    }
+}
+
+fn change_topic(
+    ctx: &Context,
+    name: &str,
+    changes: Vec<Change>,
+    replace: bool,
+    validate_only: bool,
+) -> Result<(), Refused> {
+    if crate::internal_topic::is_internal(name)
+        && changes.iter().any(|change| change.name == "cleanup.policy")
+    {
+        return Err((ErrorCode::InvalidConfig, format!("`{name}` stays compacted: group state lives in it")));
+    }
+    let mut refusal = None;
+    let changed = ctx.broker.controller.change_topic_settings(name, validate_only, |settings: &Settings| {
+        let mut own = if replace { BTreeMap::new() } else { settings.own.clone() };
+        for change in changes {
+            let current = topic::find(&change.name)
+                .map(|key| ((key.get)(&settings.effective), key.kind))
+                .ok_or_else(|| topic::TopicConfigError::Unknown(change.name.clone()))?;
+            if let Err(error) = apply(&mut own, change, current) {
+                refusal = Some(error);
+                break;
+            }
+        }
+        Ok(own)
+    });
+    match (refusal, changed) {
+        (Some(refusal), _) => Err(refusal),
+        (None, changed) => changed.map_err(|error: ChangeError| (error.code(), error.to_string())),
+    }
+}
+
+fn change_other(
+    ctx: &Context,
+    kind: SettingsOf,
+    name: &str,
+    known: &[&str],
+    changes: Vec<Change>,
+    replace: bool,
+    validate_only: bool,
+) -> Result<(), Refused> {
+    let controller = &ctx.broker.controller;
+    if name.is_empty() {
+        return Err((ErrorCode::InvalidRequest, "the resource needs a name".to_owned()));
+    }
+    let mut own = if replace { BTreeMap::new() } else { controller.settings_of(kind, name) };
+    for change in changes {
+        if !known.contains(&change.name.as_str()) {
+            return Err((ErrorCode::InvalidConfig, format!("unknown setting `{}`", change.name)));
+        }
+        let numeric = change.name.ends_with(".ms");
+        if numeric && change.value.as_ref().is_some_and(|value| value.parse::<u32>().is_err()) {
+            return Err((ErrorCode::InvalidConfig, format!("`{}` must be a whole number", change.name)));
+        }
+        let current = own.get(&change.name).cloned().unwrap_or_default();
+        apply(&mut own, change, (current, if numeric { Kind::Int } else { Kind::List }))?;
+    }
+    if validate_only {
+        return Ok(());
+    }
+    controller.set_settings_of(kind, name, own).map_err(|error| (error.code(), error.to_string()))
+}
+
+fn apply(own: &mut BTreeMap<String, String>, change: Change, current: (String, Kind)) -> Result<(), Refused> {
+    let Change { name, operation, value } = change;
+    let (current, kind) = current;
+    let words = |text: &str| -> Vec<String> {
+        text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    };
+    match (operation, value) {
+        (Operation::Delete, _) | (Operation::Set, None) => {
+            own.remove(&name);
+        }
+        (Operation::Set, Some(value)) => {
+            own.insert(name, value);
+        }
+        (Operation::Append | Operation::Subtract, None) => {
+            return Err((ErrorCode::InvalidRequest, format!("`{name}` needs a value")));
+        }
+        (Operation::Append | Operation::Subtract, Some(_)) if kind != Kind::List => {
+            return Err((ErrorCode::InvalidRequest, format!("`{name}` is no list")));
+        }
+        (Operation::Append, Some(value)) => {
+            let mut list = words(&current);
+            for word in words(&value) {
+                if !list.contains(&word) {
+                    list.push(word);
+                }
+            }
+            own.insert(name, list.join(","));
+        }
+        (Operation::Subtract, Some(value)) => {
+            let gone = words(&value);
+            let list: Vec<String> = words(&current).into_iter().filter(|word| !gone.contains(word)).collect();
+            own.insert(name, list.join(","));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn applied(operation: Operation, value: &str) -> String {
+        let mut own = BTreeMap::new();
+        let change = Change { name: "cleanup.policy".into(), operation, value: Some(value.into()) };
+        apply(&mut own, change, ("delete".into(), Kind::List)).expect("a list");
+        own.remove("cleanup.policy").unwrap_or_default()
+    }
+
+    #[test]
+    fn lists_grow_and_shrink_from_what_is_in_force() {
+        assert_eq!(applied(Operation::Append, "compact"), "delete,compact");
+        assert_eq!(applied(Operation::Append, "delete"), "delete");
+        assert_eq!(applied(Operation::Subtract, "delete"), "");
+        assert_eq!(applied(Operation::Set, "compact"), "compact");
+    }
+
+    #[test]
+    fn numbers_are_no_lists() {
+        let change =
+            Change { name: "retention.ms".into(), operation: Operation::Append, value: Some("5".into()) };
+        assert!(apply(&mut BTreeMap::new(), change, ("1".into(), Kind::Long)).is_err());
+    }
+}

@@ -13,32 +13,46 @@ use protocol::{ApiKey, DecodeError, Decoder, Slices, frame};
 use crate::connection::writer::Reply;
 use crate::context::Context;
 
+mod alter_configs;
 mod api_versions;
 mod authorized;
 mod config_resources;
+mod create_partitions;
 mod create_topics;
 mod delete_groups;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
+mod describe_producers;
+mod describe_quorum;
+mod describe_topic_partitions;
+mod features;
 mod fetch;
 mod find_coordinator;
+mod get_telemetry_subscriptions;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
 mod legacy_fetch;
 mod legacy_produce;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
+mod offset_for_leader_epoch;
 mod produce;
+mod push_telemetry;
 pub(crate) mod refused;
 mod sync_group;
+mod update_features;
 
 /// An API and the versions of it that are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +188,25 @@ fn serves(call: Call) -> bool {
 apis! {
     ListOffsets => list_offsets,
     Metadata => metadata,
+    ApiVersions => api_versions,
+    CreateTopics => create_topics,
+    DeleteTopics => delete_topics,
+    DeleteRecords => delete_records,
+    InitProducerId => init_producer_id,
+    OffsetForLeaderEpoch => offset_for_leader_epoch,
+    DescribeConfigs => describe_configs,
+    AlterConfigs => alter_configs,
+    DescribeLogDirs => describe_log_dirs,
+    CreatePartitions => create_partitions,
+    IncrementalAlterConfigs => incremental_alter_configs,
+    DescribeQuorum => describe_quorum,
+    UpdateFeatures => update_features,
+    DescribeCluster => describe_cluster,
+    DescribeProducers => describe_producers,
+    GetTelemetrySubscriptions => get_telemetry_subscriptions,
+    PushTelemetry => push_telemetry,
+    ListConfigResources => list_config_resources,
+    DescribeTopicPartitions => describe_topic_partitions,
     OffsetCommit => offset_commit,
     OffsetFetch => offset_fetch,
     FindCoordinator => find_coordinator,
@@ -183,12 +216,6 @@ apis! {
     SyncGroup => sync_group,
     DescribeGroups => describe_groups,
     ListGroups => list_groups,
-    ApiVersions => api_versions,
-    CreateTopics => create_topics,
-    DeleteTopics => delete_topics,
-    InitProducerId => init_producer_id,
-    DescribeConfigs => describe_configs,
     DeleteGroups => delete_groups,
     OffsetDelete => offset_delete,
-    DescribeCluster => describe_cluster,
 }

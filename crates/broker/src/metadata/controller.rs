@@ -223,6 +223,18 @@ impl Controller {
         &self.cluster_id
     }
 
+    /// How many changes this process has written, and so a number that grows with every change.
+    #[must_use]
+    pub fn record_count(&self) -> i64 {
+        self.lock().journal.appended()
+    }
+
+    /// How often the broker came up without having gone down properly: the epoch of everything it leads.
+    #[must_use]
+    pub fn epoch(&self) -> i32 {
+        self.unclean_starts
+    }
+
     fn leader_epoch(&self, since: i32) -> i32 {
         self.unclean_starts - since
     }

@@ -56,6 +56,7 @@ pub struct Journal {
     file: Arc<File>,
     size_bytes: u64,
     snapshot_bytes: u64,
+    appended: i64,
 }
 
 impl Journal {
@@ -83,7 +84,7 @@ impl Journal {
         }
         file.seek(SeekFrom::Start(good_bytes)).map_err(|e| io("seeking in", e))?;
         let file = Arc::new(file);
-        let journal = Journal { path, file, size_bytes: good_bytes, snapshot_bytes: good_bytes };
+        let journal = Journal { path, file, size_bytes: good_bytes, snapshot_bytes: good_bytes, appended: 0 };
         Ok((journal, image))
     }
 
@@ -101,7 +102,14 @@ impl Journal {
             return Err(error);
         }
         self.size_bytes += lines.len() as u64;
+        self.appended += i64::try_from(records.len()).unwrap_or(0);
         Ok(())
+    }
+
+    /// Records appended since it was opened.
+    #[must_use]
+    pub fn appended(&self) -> i64 {
+        self.appended
     }
 
     /// The file to sync.

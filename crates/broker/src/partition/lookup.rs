@@ -79,3 +79,19 @@ impl Partition {
         }
     }
 }
+
+impl Partition {
+    /// The newest epoch here that is not above `epoch`, and where it ended; -1 and -1 if there is none.
+    ///
+    /// # Errors
+    /// If the log cannot be opened.
+    pub fn epoch_end(&self, epoch: i32) -> Result<(i32, i64), ErrorCode> {
+        let offsets = self.offsets()?;
+        if epoch == self.leader_epoch {
+            // The current epoch goes on at the end of the log, written in or not.
+            return Ok((epoch, offsets.end));
+        }
+        let end = self.inspect(|log| log.epoch_end_offset(epoch))?;
+        Ok((end.leader_epoch, end.end_offset))
+    }
+}
