@@ -92,8 +92,8 @@ fn a_group_that_does_not_exist_has_no_generation() {
     check(
         "commit - t:0=1 generation=3",
         expect![[r#"
-             0 - about all offsets: GROUP_ID_NOT_FOUND
-    "#]],
+                 0 - about all offsets: GROUP_ID_NOT_FOUND
+        "#]],
     );
 }
 

@@ -71,8 +71,8 @@ fn several_leave_at_once_each_with_its_answer() {
          beat b",
         expect![[r#"
                  0 c did not join: MEMBER_ID_REQUIRED
-              6000 c joined generation 1 (range), follows one-00000000-0000-0000-0000-000000000000
-              6000 a joined generation 1 (range), leads c a two-00000000-0000-0000-0000-000000000001
+              6000 c joined generation 1 (range), follows a
+              6000 a joined generation 1 (range), leads c a b
               6000 b joined generation 1 (range), follows a
               9000 a does "1"
               9000 leavers left: NONE NONE UNKNOWN_MEMBER_ID
@@ -152,7 +152,7 @@ fn leaving_is_only_confirmed_when_the_log_knows() {
 }
 
 #[test]
-fn a_group_that_was_never_stored_leaves_nothing() {
+fn leaving_before_the_first_generation_leaves_an_empty_group() {
     check(
         "enter a
          leave a

@@ -23,7 +23,7 @@ fn members_go_on_as_if_nothing_had_happened() {
          join a2 instance=one",
         expect![[r#"
                  0 b did not join: MEMBER_ID_REQUIRED
-              6000 b joined generation 1 (range), follows one-00000000-0000-0000-0000-000000000000
+              6000 b joined generation 1 (range), follows a
               6000 a joined generation 1 (range), leads b a
               6000 a does "1"
               6000 b about offsets: NONE

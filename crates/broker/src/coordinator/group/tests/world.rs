@@ -103,15 +103,11 @@ impl World {
         for name in std::mem::take(&mut self.waiting).into_values() {
             self.say(&format!("{name} still waits"));
         }
-        self.transcript
+        // Member ids are noise: names stand for them, also where an id appears before its client has learned it.
+        self.names.iter().fold(self.transcript, |text, (id, name)| text.replace(id.as_str(), name))
     }
 
     fn say(&mut self, line: &str) {
-        // Member ids are noise: names stand for them.
-        let mut line = line.to_owned();
-        for (id, name) in &self.names {
-            line = line.replace(id.as_str(), name);
-        }
         writeln!(self.transcript, "{:>6} {line}", self.now.steady_ms).unwrap();
     }
 
