@@ -13,11 +13,13 @@
 //! - [`messages`]: generated from `schema/` by `cargo xtask generate`, a module for each API key;
 //! - [`codec`]: the primitive types that the generated code is made of, and their bounds;
 //! - [`batch`]: record batches, which pass through without being decoded;
+//! - [`legacy`]: the message sets of old clients, from and to batches;
 //! - [`ApiKey`], [`ErrorCode`] and [`versions`]: the tables.
 
 pub mod batch;
 pub mod codec;
 pub mod frame;
+pub mod legacy;
 #[path = "generated/mod.rs"]
 pub mod messages;
 pub mod versions;

@@ -3,6 +3,7 @@
 
 mod batches;
 mod hostile;
+mod legacy;
 mod oracle;
 mod round_trip;
 mod wire;
