@@ -157,7 +157,6 @@ impl Partition {
         let retained = {
             let mut state = self.lock();
             let Slot::Open(log) = &mut state.slot else { return };
-            log.expire_producers(now_ms);
             log.retain(now_ms)
         };
         match retained {

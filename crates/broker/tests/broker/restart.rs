@@ -1,0 +1,102 @@
+//! What survives: an orderly stop, a crash, and what two brokers on one directory do.
+
+use std::process::Command;
+
+use super::client::{Client, batch, numbered, values};
+use super::process::Broker;
+
+#[test]
+fn an_orderly_stop_loses_nothing_and_the_next_start_checks_nothing() {
+    let broker = Broker::start(&[]);
+    let mut client = Client::connect(&broker);
+    assert_eq!(client.create("t", 3, &[("retention.ms", "123456789")]), 0);
+    client.produce("t", 2, batch(&["a", "b"]));
+    let id = client.producer_id();
+    client.produce("t", 1, numbered(id, 0, 0, &["x"]));
+    let broker = broker.stop_and_restart();
+    assert_eq!(broker.metric("penstock_broker_recovered_logs"), 0.0);
+    let mut client = Client::connect(&broker);
+    assert_eq!(values(&client.fetch("t", 2, 0, 0)), ["a", "b"]);
+    let next = client.producer_id();
+    assert!(next > id, "{next} after {id}: producer ids never repeat");
+    // The producer goes on where it was, and its repetition is still known.
+    assert_eq!(client.produce("t", 1, numbered(id, 0, 0, &["x"])).base_offset, 0);
+    assert_eq!(client.produce("t", 1, numbered(id, 0, 1, &["y"])).base_offset, 1);
+}
+
+#[test]
+fn a_crash_loses_nothing_that_was_acknowledged() {
+    let mut broker = Broker::start(&[]);
+    let mut id = -1;
+    for round in 0..5 {
+        let mut client = Client::connect(&broker);
+        if round == 0 {
+            assert_eq!(client.create("t", 1, &[]), 0);
+        }
+        let next = client.producer_id();
+        assert!(next > id);
+        id = next;
+        for sequence in 0..20 {
+            let value = format!("{round}.{sequence}");
+            assert_eq!(client.produce("t", 0, numbered(id, 0, sequence, &[&value])).error_code, 0);
+        }
+        broker = broker.crash_and_restart();
+        let mut client = Client::connect(&broker);
+        let repeated = client.produce("t", 0, numbered(id, 0, 19, &[&format!("{round}.19")]));
+        assert_eq!(
+            (repeated.error_code, repeated.base_offset),
+            (0, round * 20 + 19),
+            "known after the crash"
+        );
+    }
+    let mut client = Client::connect(&broker);
+    let expected: Vec<String> =
+        (0..5).flat_map(|round| (0..20).map(move |sequence| format!("{round}.{sequence}"))).collect();
+    assert_eq!(values(&client.fetch("t", 0, 0, 0)), expected);
+    assert!(broker.metric("penstock_broker_recovered_logs") >= 1.0);
+}
+
+#[test]
+fn a_second_broker_on_the_same_directory_says_so_and_ends() {
+    let broker = Broker::start(&[]);
+    let second = Command::new(env!("CARGO_BIN_EXE_penstock-broker"))
+        .args(["dev", "--listen", "127.0.0.1:0", "--data"])
+        .arg(broker.data())
+        .output()
+        .expect("runs");
+    assert_eq!(second.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains("another broker is using it"), "{said}");
+    assert!(second.stdout.is_empty());
+}
+
+#[test]
+fn what_a_person_must_fix_is_one_sentence_and_exit_code_2() {
+    let broker = Broker::start(&[]);
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("d").display().to_string();
+    let attempts: [(&[&str], &str); 3] = [
+        (&["dev", "--data", &data, "--listen", &broker.address], "cannot listen on"),
+        (&["dev", "--data", "/proc/nowhere", "--listen", "127.0.0.1:0"], "data directory /proc/nowhere"),
+        (&["dev", "--data", &data, "--listen", "127.0.0.1:0", "--set", "num.partition=3"], "num.partition"),
+    ];
+    for (arguments, sentence) in attempts {
+        let ended =
+            Command::new(env!("CARGO_BIN_EXE_penstock-broker")).args(arguments).output().expect("runs");
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(2), "{said}");
+        assert!(said.contains(sentence) && said.contains("error: "), "{said}");
+    }
+}
+
+#[test]
+fn broker_json_says_where_the_process_is_and_goes_with_it() {
+    let mut broker = Broker::start(&["penstock.instance=abc"]);
+    let path = broker.data().join("broker.json");
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).expect("written")).expect("JSON");
+    assert_eq!(json["listeners"]["PLAINTEXT"], broker.address.as_str());
+    assert_eq!((&json["instance"], &json["admin"]), (&"abc".into(), &broker.admin.as_str().into()));
+    assert_eq!(broker.terminate(), Some(0));
+    assert!(!path.exists());
+}
