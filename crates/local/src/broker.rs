@@ -1,0 +1,492 @@
+//! One broker: its place on disk, and its process if it has one.
+//!
+//! What is known of the process is one value, [`Life`]. It changes when we start a process, when one ends (a task waits
+//! for that moment), and at adoption. Actions on one broker exclude each other; looking never waits for them.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use agent::clock::System;
+use agent::{Performed, SubstrateError};
+use model::action::BrokerSpec;
+use model::observed::{BrokerSeen, Exit, Process, Readiness};
+use model::status::Endpoint;
+use model::{BrokerId, Reason};
+use rustix::process::Signal;
+use tokio::process::{Child, Command};
+use tokio::sync::{Notify, watch};
+use uuid::Uuid;
+
+use crate::files::{self, Mode};
+use crate::layout::{BrokerDir, ClusterDir, Ended, Ports, ProcessId, Record};
+use crate::watch::Watch;
+use crate::{authority, exit, probe, procfs, properties};
+
+/// How long a broker may take to stop gently before it is killed. It gives its requests 5 s, then closes its logs.
+/// What a killed broker has acknowledged is safe; it only has to check its logs at the next start.
+const STOP_GRACE: Duration = Duration::from_secs(20);
+
+/// How long the kernel may take to end a process that was killed: it may have to finish a write to a slow disk.
+const KILL_GRACE: Duration = Duration::from_secs(10);
+
+/// At this size a broker's log is set aside at the next start; one older log is kept.
+const LOG_BYTES: u64 = 16 << 20;
+
+/// The variables of our environment that a broker gets to see: those that say how to log and where the zone files are.
+/// Everything else stays here; a database's address, for instance, has its password in it.
+const ENVIRONMENT: [&str; 5] = ["PATH", "TZ", "LANG", "RUST_BACKTRACE", "PENSTOCK_LOG"];
+
+/// What is known of a broker's process.
+#[derive(Clone, Debug)]
+enum Life {
+    /// None was ever started here.
+    Never,
+    /// It runs.
+    Running { record: Record, watch: Arc<Watch> },
+    /// The newest one has ended, as the record says.
+    Ended { record: Record },
+    /// A process runs that no record explains, so nothing can be said about it.
+    Unexplained { what: String },
+}
+
+/// One broker of one cluster.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    id: BrokerId,
+    cluster: ClusterDir,
+    dir: BrokerDir,
+    life: watch::Sender<Life>,
+    ports: Mutex<Option<Ports>>,
+    /// One action at a time.
+    busy: Arc<tokio::sync::Mutex<()>>,
+    /// Told when the process has ended.
+    changed: Arc<Notify>,
+}
+
+impl Broker {
+    /// A broker as the disk and the process table show it. `found` is the process that was started with its
+    /// configuration file, if there is one.
+    pub(crate) fn adopt(
+        cluster: &ClusterDir,
+        id: BrokerId,
+        found: Option<i32>,
+        changed: &Arc<Notify>,
+    ) -> io::Result<Arc<Broker>> {
+        let dir = cluster.broker(id);
+        let ports = read_json(&dir.ports())?;
+        let life = life(&dir, found)?;
+        let broker = Arc::new(Broker {
+            id,
+            cluster: cluster.clone(),
+            dir,
+            life: watch::Sender::new(life.clone()),
+            ports: Mutex::new(ports),
+            busy: Arc::default(),
+            changed: Arc::clone(changed),
+        });
+        if let Life::Running { record, watch } = life {
+            tokio::spawn(Arc::clone(&broker).wait_for_stranger(record, watch));
+        }
+        Ok(broker)
+    }
+
+    /// Its ports, once they are chosen.
+    pub(crate) fn ports(&self) -> Option<Ports> {
+        // A panic of another thread cannot leave a plain value half changed.
+        *self.ports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a process runs, as far as anyone knows.
+    pub(crate) fn may_run(&self) -> bool {
+        matches!(*self.life.borrow(), Life::Running { .. } | Life::Unexplained { .. })
+    }
+
+    /// The start that runs.
+    pub(crate) fn incarnation(&self) -> Option<String> {
+        match &*self.life.borrow() {
+            Life::Running { record, .. } => Some(record.incarnation.clone()),
+            _ => None,
+        }
+    }
+
+    /// How it is; an error is what could not be seen.
+    pub(crate) async fn look(&self, host: IpAddr) -> Result<BrokerSeen, String> {
+        let life = self.life.borrow().clone();
+        let ports = self.ports();
+        let (process, readiness, spec) = match life {
+            Life::Never => (Process::Absent, Readiness::Unknown, None),
+            Life::Unexplained { what } => return Err(what),
+            Life::Running { record, .. } => {
+                let readiness = match ports {
+                    Some(ports) => probe::ask(SocketAddr::new(host, ports.admin), &record.incarnation).await,
+                    None => Readiness::Unknown,
+                };
+                let process = Process::Running { incarnation: record.incarnation, since: record.started_at };
+                (process, readiness, Some(record.spec))
+            }
+            Life::Ended { record } => {
+                let unknown =
+                    || Ended { at: record.started_at, exit: Exit::Crashed { said: "unknown".to_owned() } };
+                let ended = record.ended.clone().unwrap_or_else(unknown);
+                let process =
+                    Process::Exited { incarnation: record.incarnation, at: ended.at, exit: ended.exit };
+                (process, Readiness::Unknown, Some(record.spec))
+            }
+        };
+        let endpoint = ports.map(|ports| Endpoint { host: host.to_string(), port: ports.client });
+        Ok(BrokerSeen { process, readiness, spec, endpoint })
+    }
+
+    /// Starts a process from a specification, unless one runs. Goes on even if the caller loses interest: a start that
+    /// is dropped in the middle could leave a process that nobody knows of.
+    pub(crate) async fn start(
+        self: &Arc<Self>,
+        spec: &BrokerSpec,
+        binary: &Path,
+        host: IpAddr,
+        ports: Ports,
+    ) -> Result<Performed, SubstrateError> {
+        let busy = Arc::clone(&self.busy).lock_owned().await;
+        let (broker, spec, binary) = (Arc::clone(self), spec.clone(), binary.to_owned());
+        let started = tokio::spawn(async move {
+            let _busy = busy;
+            broker.start_alone(&spec, &binary, host, ports).await
+        });
+        started.await.map_err(|error| SubstrateError::transient("starting a broker broke off", error))?
+    }
+
+    async fn start_alone(
+        self: &Arc<Self>,
+        spec: &BrokerSpec,
+        binary: &Path,
+        host: IpAddr,
+        ports: Ports,
+    ) -> Result<Performed, SubstrateError> {
+        if self.may_run() {
+            return Ok(Performed::Unneeded);
+        }
+        if !binary.is_file() {
+            return Err(SubstrateError::Blocked {
+                reason: Reason::ReleaseMissing,
+                message: format!(
+                    "the broker of release {} is not at {}; build or install it there",
+                    spec.release,
+                    binary.display()
+                ),
+            });
+        }
+        let (broker, for_files) = (Arc::clone(self), spec.clone());
+        let prepared = tokio::task::spawn_blocking(move || broker.prepare(&for_files, host, ports)).await;
+        let mut record =
+            prepared.map_err(|error| SubstrateError::transient("writing files broke off", error))??;
+        let mut child = match self.spawn(binary) {
+            Ok(child) => child,
+            Err(error) => return Err(self.cannot(&format!("run {}", binary.display()), error)),
+        };
+        let (watch, process) = match hold(&child) {
+            Ok(held) => held,
+            Err(error) => {
+                // A process that cannot be watched must not live on unknown.
+                if let Err(kill) = child.kill().await {
+                    tracing::warn!(broker.id = %self.id, "could not end a process that cannot be watched: {kill}");
+                }
+                return Err(self.cannot("watch its process", error));
+            }
+        };
+        record.process = process;
+        self.remember(&record);
+        let watch = Arc::new(watch);
+        self.life.send_replace(Life::Running { record: record.clone(), watch });
+        tokio::spawn(Arc::clone(self).wait_for_child(record, child));
+        Ok(Performed::Done)
+    }
+
+    /// Writes everything that a start needs. The record comes last: from then on a process may exist.
+    fn prepare(&self, spec: &BrokerSpec, host: IpAddr, ports: Ports) -> Result<Record, SubstrateError> {
+        let write = |error| self.cannot("write to its directory", error);
+        files::make_private_dir(self.dir.path()).map_err(write)?;
+        if self.ports() != Some(ports) {
+            // Clients keep these addresses, so they must survive a loss of power.
+            files::replace(&self.dir.ports(), &to_json(&ports), Mode::Public).map_err(write)?;
+            *self.ports.lock().unwrap_or_else(PoisonError::into_inner) = Some(ports);
+        }
+        let now = System::now();
+        authority::issue(&self.cluster, &spec.cluster_name, &self.dir, host, now).map_err(
+            |error| match error {
+                authority::AuthorityError::Io(error) => write(error),
+                authority::AuthorityError::Pki(error) => {
+                    SubstrateError::transient("could not make a certificate", error)
+                }
+            },
+        )?;
+        let incarnation = Uuid::new_v4().to_string();
+        let text = properties::of(spec, &incarnation, host, ports, &self.dir);
+        files::replace_quickly(&self.dir.client_cas(), spec.client_cas.concat().as_bytes(), Mode::Public)
+            .map_err(write)?;
+        files::replace_quickly(&self.dir.properties(), text.as_bytes(), Mode::Public).map_err(write)?;
+        let record = Record {
+            incarnation,
+            spec: spec.fingerprint(),
+            started_at: now,
+            log_offset: self.cut_log().map_err(write)?,
+            process: None,
+            asked_to_stop: false,
+            ended: None,
+        };
+        files::replace_quickly(&self.dir.record(), &to_json(&record), Mode::Public).map_err(write)?;
+        Ok(record)
+    }
+
+    /// Sets a long log aside and returns how long the log is now.
+    fn cut_log(&self) -> io::Result<u64> {
+        let length = match std::fs::metadata(self.dir.log()) {
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+        if length < LOG_BYTES {
+            return Ok(length);
+        }
+        std::fs::rename(self.dir.log(), self.dir.older_log())?;
+        Ok(0)
+    }
+
+    fn spawn(&self, binary: &Path) -> io::Result<Child> {
+        let log = OpenOptions::new().create(true).append(true).mode(0o600).open(self.dir.log())?;
+        let mut command = Command::new(binary);
+        command
+            .arg("run")
+            .arg("--config")
+            .arg(self.dir.properties())
+            .current_dir(self.dir.path())
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| ENVIRONMENT.iter().any(|known| name == known)))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            // A Ctrl-C in the server's terminal is meant for the server.
+            .process_group(0)
+            .kill_on_drop(false);
+        command.spawn()
+    }
+
+    /// Ends a start gently, and waits for it. Another start than the named one is left alone.
+    pub(crate) async fn stop(&self, incarnation: &str, host: IpAddr) -> Result<Performed, SubstrateError> {
+        let _busy = self.busy.lock().await;
+        let watch = match &*self.life.borrow() {
+            Life::Running { record, watch } if record.incarnation == incarnation => Arc::clone(watch),
+            _ => return Ok(Performed::Unneeded),
+        };
+        self.note_asked();
+        watch.signal(Signal::TERM).map_err(|error| self.cannot("tell it to stop", error))?;
+        if self.ends_within(STOP_GRACE).await {
+            return Ok(Performed::Done);
+        }
+        let ports = self.ports();
+        if let Some(ports) = ports
+            && let Readiness::Recovering { done, total } =
+                probe::ask(SocketAddr::new(host, ports.admin), incarnation).await
+        {
+            let why = format!("it checks its logs ({done} of {total}) and is left alone until then");
+            return Err(self.cannot("stop it", io::Error::other(why)));
+        }
+        tracing::warn!(
+            broker.id = %self.id,
+            "broker {} did not stop within {} s and is killed; it will check its logs when it starts",
+            self.id,
+            STOP_GRACE.as_secs()
+        );
+        watch.signal(Signal::KILL).map_err(|error| self.cannot("kill it", error))?;
+        if self.ends_within(KILL_GRACE).await {
+            return Ok(Performed::Done);
+        }
+        Err(self.cannot("end its process", io::Error::other("it was killed and has not ended yet")))
+    }
+
+    /// Deletes its place. Whoever calls this forgets the broker afterwards.
+    pub(crate) async fn remove(self: &Arc<Self>) -> Result<Performed, SubstrateError> {
+        let busy = Arc::clone(&self.busy).lock_owned().await;
+        if self.may_run() {
+            return Err(self.cannot("delete its data", io::Error::other("its process still runs")));
+        }
+        let broker = Arc::clone(self);
+        let removed = tokio::task::spawn_blocking(move || {
+            let _busy = busy;
+            let aside = broker.cluster.removing(broker.id);
+            files::remove_dir(&aside)?;
+            match std::fs::rename(broker.dir.path(), &aside) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                result => result?,
+            }
+            files::remove_dir(&aside)
+        });
+        let removed =
+            removed.await.map_err(|error| SubstrateError::transient("deleting a broker broke off", error))?;
+        removed.map(|()| Performed::Done).map_err(|error| self.cannot("delete its data", error))
+    }
+
+    /// Waits until no process runs, but no longer than that.
+    async fn ends_within(&self, patience: Duration) -> bool {
+        let mut life = self.life.subscribe();
+        let ended = life.wait_for(|life| !matches!(life, Life::Running { .. }));
+        tokio::time::timeout(patience, ended).await.is_ok()
+    }
+
+    async fn wait_for_child(self: Arc<Self>, record: Record, mut child: Child) {
+        let status = child.wait().await;
+        let words = exit::last_words(&self.dir.log(), record.log_offset);
+        let exit = match status {
+            Ok(status) => exit::of_child(status, self.was_asked(), words),
+            Err(error) => Exit::Crashed { said: format!("its exit status could not be read: {error}") },
+        };
+        self.note_end(&record.incarnation, exit);
+    }
+
+    async fn wait_for_stranger(self: Arc<Self>, record: Record, watch: Arc<Watch>) {
+        if let Err(error) = watch.ended().await {
+            tracing::warn!(broker.id = %self.id, "the end of broker {} cannot be waited for: {error}", self.id);
+            // Then it is looked for. A second is short beside the time in which anybody notices.
+            while record.process.as_ref().is_some_and(|it| procfs::is_running(it).unwrap_or(true)) {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+        let words = exit::last_words(&self.dir.log(), record.log_offset);
+        self.note_end(&record.incarnation, exit::of_stranger(self.was_asked(), words));
+    }
+
+    fn was_asked(&self) -> bool {
+        matches!(&*self.life.borrow(), Life::Running { record, .. } if record.asked_to_stop)
+    }
+
+    fn note_asked(&self) {
+        self.change(|life| match life {
+            Life::Running { record, .. } => {
+                record.asked_to_stop = true;
+                Some(record.clone())
+            }
+            _ => None,
+        });
+    }
+
+    fn note_end(&self, incarnation: &str, exit: Exit) {
+        self.change(|life| match life {
+            Life::Running { record, .. } if record.incarnation == incarnation => {
+                let mut record = record.clone();
+                record.ended = Some(Ended { at: System::now(), exit });
+                *life = Life::Ended { record: record.clone() };
+                Some(record)
+            }
+            _ => None,
+        });
+        self.changed.notify_one();
+    }
+
+    /// Changes what is known and stores the record that comes of it.
+    fn change(&self, change: impl FnOnce(&mut Life) -> Option<Record>) {
+        let mut changed = None;
+        self.life.send_modify(|life| changed = change(life));
+        if let Some(record) = changed {
+            self.remember(&record);
+        }
+    }
+
+    /// Stores the record. If that fails, the process table still tells the next server whether the broker runs.
+    fn remember(&self, record: &Record) {
+        if let Err(error) = files::replace_quickly(&self.dir.record(), &to_json(record), Mode::Public) {
+            let path = self.dir.record();
+            tracing::warn!(broker.id = %self.id, "could not write {}: {error}", path.display());
+        }
+    }
+
+    /// An error of the system, sorted by what helps.
+    fn cannot(&self, what: &str, error: io::Error) -> SubstrateError {
+        let step = format!("could not {what} (broker {}, {})", self.id, self.dir.path().display());
+        sort(step, error)
+    }
+}
+
+/// Takes hold of a child. Nobody has waited for it, so its number is still its own; it may have ended already.
+fn hold(child: &Child) -> io::Result<(Watch, Option<ProcessId>)> {
+    let gone = || io::Error::other("it is gone");
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).ok_or_else(gone)?;
+    let watch = Watch::open(pid)?.ok_or_else(gone)?;
+    Ok((watch, procfs::process(pid)?))
+}
+
+/// Sorts an error of the system by who can help.
+pub(crate) fn sort(step: String, error: io::Error) -> SubstrateError {
+    let help = match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            (Reason::BadConfiguration, "make it accessible to the user who runs penstock-server")
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (Reason::StorageFailed, "free some space there")
+        }
+        _ => return SubstrateError::transient(step, error),
+    };
+    SubstrateError::Blocked { reason: help.0, message: format!("{step}: {error}; {}", help.1) }
+}
+
+/// What is known of a broker's process from its record and the process table.
+fn life(dir: &BrokerDir, found: Option<i32>) -> io::Result<Life> {
+    let Some(mut record) = read_json::<Record>(&dir.record())? else {
+        return Ok(match found {
+            Some(pid) => Life::Unexplained {
+                what: format!(
+                    "process {pid} runs with its configuration, and {} does not explain it",
+                    dir.record().display()
+                ),
+            },
+            None => Life::Never,
+        });
+    };
+    if let Some((process, watch)) = running(dir, &record, found)? {
+        record.process = Some(process);
+        record.ended = None;
+        return Ok(Life::Running { record, watch: Arc::new(watch) });
+    }
+    if record.ended.is_none() {
+        let exit = match record.asked_to_stop {
+            true => Exit::Clean,
+            false => Exit::Crashed { said: "it ended while no server watched".to_owned() },
+        };
+        record.ended = Some(Ended { at: System::now(), exit });
+    }
+    Ok(Life::Ended { record })
+}
+
+/// The process of the record, or the one that was found, if it runs and was started with the broker's configuration.
+fn running(dir: &BrokerDir, record: &Record, found: Option<i32>) -> io::Result<Option<(ProcessId, Watch)>> {
+    let recorded = record.process.as_ref().map(|process| process.pid);
+    for pid in recorded.into_iter().chain(found) {
+        // First held, then looked at: what we look at cannot be replaced by another process any more.
+        let Some(watch) = Watch::open(pid)? else { continue };
+        let Some(process) = procfs::process(pid)? else { continue };
+        if procfs::config_argument(pid).as_deref() == Some(&*dir.properties()) {
+            return Ok(Some((process, watch)));
+        }
+    }
+    Ok(None)
+}
+
+/// The value in a file; none if there is no file, or one that a loss of power has emptied.
+pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+    let Some(text) = files::read_if_there(path)? else { return Ok(None) };
+    match serde_json::from_str(&text) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => {
+            tracing::warn!("{} cannot be read and is written anew: {error}", path.display());
+            Ok(None)
+        }
+    }
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec_pretty(value).expect("our own structs have string keys and finite numbers")
+}
