@@ -1,7 +1,7 @@
 //! How use cases reach the brokers of a cluster: the four questions and orders that they have, and nothing else.
 //!
 //! The trait exists because tests of limits, retries and lost answers need brokers that misbehave on demand;
-//! [`OverKafka`] is the real one.
+//! `kafka` has the real ones.
 
 use std::collections::BTreeMap;
 

@@ -26,6 +26,7 @@ mod credential;
 mod destroy;
 mod idempotency;
 mod intent;
+mod kafka;
 mod name;
 mod operation;
 mod page;
@@ -85,7 +86,17 @@ struct Inner {
 }
 
 impl Control {
-    /// The use cases over a database, with a way to reach brokers. `now` is the process's clock.
+    /// The use cases over a database. `now` is the process's clock.
+    pub fn new(
+        settings: Settings,
+        store: Store,
+        master_key: MasterKey,
+        now: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Control {
+        Control::with_brokers(settings, store, master_key, kafka::OverKafka::default(), now)
+    }
+
+    /// The same with another way to reach brokers, for tests.
     pub fn with_brokers(
         settings: Settings,
         store: Store,
