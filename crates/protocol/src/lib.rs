@@ -27,5 +27,8 @@ pub mod versions;
 pub use codec::{DecodeError, Decoder, EncodeError, Encoder, Message, Records, Request, Slice, Slices, Str};
 pub use messages::{ApiKey, ErrorCode};
 
+// The fuzz targets are shared with another crate and name this one by its name.
+#[cfg(test)]
+extern crate self as protocol;
 #[cfg(test)]
 mod tests;

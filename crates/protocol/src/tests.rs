@@ -2,6 +2,7 @@
 //! the `kafka-protocol` crate, which somebody else wrote.
 
 mod batches;
+mod fuzz;
 mod golden;
 mod hostile;
 mod legacy;
