@@ -38,10 +38,11 @@ impl<S: Substrate, C: Clock> Driver<S, C> {
         let (substrate, clock, cluster) = (&self.substrate, &self.clock, self.cluster);
         let mut machine = Machine::new();
         let mut underway = FuturesUnordered::new();
+        let mut blind: Option<String> = None;
         loop {
             let looked_at = clock.now();
             let mut missed = false;
-            let look = look(substrate, clock, cluster);
+            let look = substrate.observe(cluster);
             tokio::pin!(look);
             let seen = loop {
                 tokio::select! {
@@ -53,6 +54,13 @@ impl<S: Substrate, C: Clock> Driver<S, C> {
                     }
                 }
             };
+            let failure = seen.as_ref().err().map(SubstrateError::sentence);
+            // Once for each failure, not once for each look that it spoils.
+            if let Some(failure) = failure.as_ref().filter(|failure| blind.as_ref() != Some(failure)) {
+                tracing::warn!(cluster.id = %cluster, "looking at cluster {cluster} failed: {failure}");
+            }
+            blind = failure;
+            let seen = seen.unwrap_or_else(|error| Observed::blind(looked_at, error.sentence()));
             let intent = self.intents.borrow_and_update().clone();
             let decision = machine.step(clock.now(), &intent, &seen);
             say(decision.report);
@@ -68,18 +76,6 @@ impl<S: Substrate, C: Clock> Driver<S, C> {
                 () = clock.sleep_until(wake_at) => {}
             }
             clock.sleep_until(looked_at.plus(LEAST_PAUSE)).await;
-        }
-    }
-}
-
-/// Looks; what fails as a whole is a look that showed nothing.
-async fn look<S: Substrate, C: Clock>(substrate: &S, clock: &C, cluster: ClusterId) -> Observed {
-    let at = clock.now();
-    match substrate.observe(cluster).await {
-        Ok(seen) => seen,
-        Err(error) => {
-            tracing::warn!(cluster.id = %cluster, "looking at cluster {cluster} failed: {}", error.sentence());
-            Observed::blind(at, error.sentence())
         }
     }
 }

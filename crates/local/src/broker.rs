@@ -29,8 +29,9 @@ use crate::watch::Watch;
 use crate::{authority, exit, probe, procfs, properties};
 
 /// How long a broker may take to stop gently before it is killed. It gives its requests 5 s, then closes its logs.
-/// What a killed broker has acknowledged is safe; it only has to check its logs at the next start.
-const STOP_GRACE: Duration = Duration::from_secs(20);
+/// What a killed broker has acknowledged is safe; it only has to check its logs at the next start. Our own tests have
+/// a broker that never stops and wait less long for it.
+const STOP_GRACE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 20 });
 
 /// How long the kernel may take to end a process that was killed: it may have to finish a write to a slow disk.
 const KILL_GRACE: Duration = Duration::from_secs(10);

@@ -32,3 +32,6 @@ mod watch;
 
 pub use dispatch::InProcess;
 pub use substrate::{Config, Local, OpenError};
+
+#[cfg(test)]
+mod tests;
