@@ -30,7 +30,7 @@ pub struct Flush<I: Io> {
     store: Arc<Store<I>>,
     dir: PathBuf,
     files: Vec<(PathBuf, Arc<Handle<I::File>>)>,
-    snapshot: Option<PathBuf>,
+    snapshots: Vec<PathBuf>,
     epochs: Option<String>,
     sync_names: bool,
     flushed: Flushed,
@@ -72,7 +72,7 @@ impl<I: Io> Flush<I> {
         for (path, handle) in &self.files {
             handle.file.sync().step("sync", path)?;
         }
-        if let Some(path) = &self.snapshot {
+        for path in &self.snapshots {
             let sync = || self.store.io.open(path, Access::Read)?.sync();
             sync().step("sync", path)?;
         }
@@ -107,16 +107,18 @@ impl<I: Io> PartitionLog<I> {
                 segments.push(synced);
             }
         }
-        let mut snapshot = None;
+        let mut snapshots = Vec::new();
         if everything && point < self.end_offset {
             self.write_snapshot()?;
-            snapshot = Some(file_path(&self.dir, self.end_offset, Kind::Snapshot, State::Live));
+            let written = self.snapshots.range(point + 1..);
+            snapshots
+                .extend(written.map(|offset| file_path(&self.dir, *offset, Kind::Snapshot, State::Live)));
         }
         Ok(Some(Flush {
             store: self.store.clone(),
             dir: self.dir.to_path_buf(),
             files,
-            snapshot,
+            snapshots,
             epochs: epochs_changed.then(|| self.epochs.encode()),
             sync_names: self.names_version != self.names_synced,
             flushed: Flushed {

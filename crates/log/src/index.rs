@@ -137,13 +137,13 @@ impl<E: Item, F: File> Index<E, F> {
         self.stored + self.gathered.len() as u32
     }
 
-    pub(crate) fn push<I: Io<File = F>>(&mut self, at: At<'_, I>, entry: E) {
+    pub(crate) fn push(&mut self, entry: E) {
         self.gathered.push(entry);
-        if self.gathered.len() >= MAX_GATHERED {
-            // A batch that is in the log is not refused because its index is not: on failure the entries stay
-            // here, and the next checkpoint, which must write them, reports why it cannot.
-            let _ = self.write_out(at);
-        }
+    }
+
+    /// Whether enough has gathered to be worth a write.
+    pub(crate) fn wants_write(&self) -> bool {
+        self.gathered.len() >= MAX_GATHERED
     }
 
     /// Moves gathered entries to the file. On failure they stay gathered and a later attempt overwrites
@@ -172,6 +172,11 @@ impl<E: Item, F: File> Index<E, F> {
         }
         let handle = at.store.handles.get(&at.store.io, &mut self.slot, || at.path(E::KIND))?;
         Ok(Some((handle, self.stored)))
+    }
+
+    /// Says that none of the entries is known to be on disk.
+    pub(crate) fn distrust_disk(&mut self) {
+        self.synced = 0;
     }
 
     /// Takes note that this many entries are on disk.
@@ -221,6 +226,9 @@ impl<E: Item, F: File> Index<E, F> {
                 Some(entry) if holds(entry) => low = middle,
                 _ => high = middle,
             }
+        }
+        if low == high {
+            return Ok(None);
         }
         let block = self.read(at, low, high - low)?;
         let count = block.partition_point(&holds);

@@ -31,7 +31,7 @@ impl<I: Io> PartitionLog<I> {
         for index in self.segment_of(self.start_offset)..self.segments.len() {
             let newest =
                 self.with_segment(index, "read the newest timestamp of", |segment, at| segment.newest(at))?;
-            if newest.timestamp < timestamp_ms {
+            if newest.timestamp < timestamp_ms || self.segments[index].size == 0 {
                 continue;
             }
             let from = self.with_segment(index, "search by time", |segment, at| {

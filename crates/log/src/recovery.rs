@@ -118,6 +118,9 @@ impl<I: Io> PartitionLog<I> {
             log.recovery_point = log.end_offset;
         }
         log.durable_offset = log.recovery_point;
+        if known.stopped == Stopped::ProcessDied {
+            log.distrust_disk();
+        }
         log.learn(known)?;
         log.high_watermark = known.high_watermark.clamp(log.start_offset, log.end_offset);
         log.producers.replicated_up_to(log.high_watermark);
@@ -168,6 +171,13 @@ impl<I: Io> PartitionLog<I> {
         let first = if verify { self.segment_of(known.recovery_point) } else { self.active() };
         let mut expected = self.segments[first].base_offset;
         for index in first..self.segments.len() {
+            // Compaction leaves gaps between segments, but only below the recovery point.
+            let base_offset = self.segments[index].base_offset;
+            if index > first && (base_offset < expected || base_offset > expected.max(known.recovery_point)) {
+                let reason = BatchError::Header("the next file does not begin where the log ends");
+                self.end_here(index - 1, expected, reason, report)?;
+                break;
+            }
             if let Err(bad) =
                 self.walk_segment(index, &mut expected, verify.then_some(known.recovery_point), report)?
             {
@@ -190,9 +200,6 @@ impl<I: Io> PartitionLog<I> {
     ) -> Result<Result<(), BatchError>, StorageError> {
         let interval = self.config.index_interval_bytes;
         self.with_segment(index, "recover", |segment, at| {
-            if segment.base_offset < *expected {
-                return Ok(Err(BatchError::Header("the file begins before the end of the one before it")));
-            }
             *expected = segment.base_offset;
             let end = segment.size;
             if end == 0 && segment.is_unindexed() {
@@ -251,10 +258,20 @@ impl<I: Io> PartitionLog<I> {
         }
         self.with_segment(index, "cut", |segment, at| {
             let handle = segment.log_file(at)?;
-            handle.file.set_len(position)
+            handle.file.set_len(position)?;
+            // What is cut off must not come back behind the records that will stand here next.
+            handle.file.sync()
         })?;
         self.names_version += 1;
         Ok(())
+    }
+
+    /// What the dead process wrote is in the page cache, but nobody knows whether it is on disk: the next flush
+    /// must cover all of it.
+    fn distrust_disk(&mut self) {
+        let first = self.segment_of(self.recovery_point);
+        self.segments[first..].iter_mut().for_each(Segment::distrust_disk);
+        self.names_version += 1;
     }
 
     /// Reads epochs and producers from their files and, for what those do not cover, from the batches.
@@ -279,17 +296,23 @@ impl<I: Io> PartitionLog<I> {
     /// behind `epochs_from`.
     pub(crate) fn learn_producers(&mut self, epochs_from: i64) -> Result<(), StorageError> {
         self.drop_snapshots_behind(self.end_offset)?;
+        // One from before the first batch (its removal was not durable) lacks what was deleted since.
+        let usable = self.snapshots.split_off(&self.segments[0].base_offset);
+        for before in std::mem::replace(&mut self.snapshots, usable) {
+            self.remove_snapshot(before)?;
+        }
         let producers_from = self.load_snapshot()?;
         self.walk_from(producers_from.min(epochs_from), producers_from)
     }
 
+    /// Removes snapshots of a future that did not come to be, durably, lest they are found in another one.
     fn drop_snapshots_behind(&mut self, offset: i64) -> Result<(), StorageError> {
-        if offset < i64::MAX {
-            for behind in self.snapshots.split_off(&(offset + 1)) {
-                self.remove_snapshot(behind)?;
-            }
+        let Some(first) = offset.checked_add(1) else { return Ok(()) };
+        let behind = self.snapshots.split_off(&first);
+        for offset in &behind {
+            self.remove_snapshot(*offset)?;
         }
-        Ok(())
+        if behind.is_empty() { Ok(()) } else { self.store.io.sync_dir(&self.dir).step("sync", &self.dir) }
     }
 
     /// Takes over the newest readable snapshot and returns its offset; damaged ones are removed.

@@ -174,17 +174,22 @@ impl<I: Io> Segment<I> {
         self.newest = Some(newest);
         if self.bytes_since_entry > u64::from(index_interval_bytes) {
             let relative = (header.last_offset() - self.base_offset) as i32;
-            self.offsets.push(at, OffsetEntry { relative, position: position as u32 });
-            self.note_time(at, newest);
+            self.offsets.push(OffsetEntry { relative, position: position as u32 });
+            self.note_time(newest);
+            if self.offsets.wants_write() {
+                // A batch that is in the log is not refused because its index is not: on failure the entries stay
+                // in memory, and the next checkpoint, which must write them, reports why it cannot.
+                let _ = self.write_out(at);
+            }
             self.bytes_since_entry = 0;
         }
         self.bytes_since_entry += header.size_bytes() as u64;
     }
 
-    fn note_time(&mut self, at: At<'_, I>, newest: Newest) {
+    fn note_time(&mut self, newest: Newest) {
         if newest.timestamp > self.indexed_timestamp {
             let relative = (newest.offset - self.base_offset) as i32;
-            self.times.push(at, TimeEntry { timestamp: newest.timestamp, relative });
+            self.times.push(TimeEntry { timestamp: newest.timestamp, relative });
             self.indexed_timestamp = newest.timestamp;
         }
     }
@@ -234,6 +239,10 @@ impl<I: Io> Segment<I> {
 
     /// The same with the batch's base offset.
     pub(crate) fn find_batch(&mut self, at: At<'_, I>, offset: i64) -> io::Result<Option<(u64, i64)>> {
+        // An empty segment may have no file yet, and looking must not make one.
+        if self.size == 0 {
+            return Ok(None);
+        }
         let from = self.position_before(at, offset)?;
         let handle = self.log_file(at)?;
         let mut scan = Scan::headers(&handle.file, &at.store.buffers, from, self.size);
@@ -249,10 +258,11 @@ impl<I: Io> Segment<I> {
         }
     }
 
-    /// Puts index entries into their files and lets go of the memory.
+    /// Puts index entries into their files and lets go of the memory. Times go first: an offset entry in the file
+    /// says that everything before it has been taken account of, and a start relies on that.
     pub(crate) fn write_out(&mut self, at: At<'_, I>) -> io::Result<()> {
-        self.offsets.write_out(at)?;
         self.times.write_out(at)?;
+        self.offsets.write_out(at)?;
         self.aborts.write_out(at)
     }
 
@@ -260,7 +270,7 @@ impl<I: Io> Segment<I> {
     /// index, from which retention reads it without looking at any batch.
     pub(crate) fn finish(&mut self, at: At<'_, I>) -> io::Result<()> {
         let newest = self.newest(at)?;
-        self.note_time(at, newest);
+        self.note_time(newest);
         self.write_out(at)
     }
 
@@ -288,6 +298,14 @@ impl<I: Io> Segment<I> {
             }
         }
         Ok((files, synced))
+    }
+
+    /// Says that nothing of it is known to be on disk.
+    pub(crate) fn distrust_disk(&mut self) {
+        self.synced_size = 0;
+        self.offsets.distrust_disk();
+        self.times.distrust_disk();
+        self.aborts.distrust_disk();
     }
 
     /// Takes note of what is on disk.

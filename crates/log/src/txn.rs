@@ -103,7 +103,7 @@ impl<I: Io> crate::segment::Segment<I> {
 
     fn add_aborted(&mut self, at: At<'_, I>, entry: Aborted) -> io::Result<()> {
         if self.aborts.last(at)?.is_none_or(|last| last.last_offset < entry.last_offset) {
-            self.aborts.push(at, entry);
+            self.aborts.push(entry);
             // What cannot be written now is kept in memory and written with the next checkpoint.
             let _ = self.aborts.write_out(at);
         }

@@ -59,18 +59,24 @@ impl<I: Io> Fixture<I> {
     }
 
     /// Headers of all batches from `offset` on.
-    pub(crate) fn headers_from(&mut self, mut offset: i64) -> Vec<Header> {
-        let mut headers = Vec::new();
-        while let Some((bytes, next_offset)) = read(&mut self.log, offset, 5_000).unwrap() {
-            for batch in split(bytes) {
-                let batch = batch.unwrap();
-                batch.check_crc().unwrap();
-                headers.push(*batch.header());
-            }
-            offset = next_offset;
-        }
-        headers
+    pub(crate) fn headers_from(&mut self, offset: i64) -> Vec<Header> {
+        headers(&mut self.log, offset)
     }
+}
+
+/// Headers of all batches of a log from `offset` on, each verified.
+pub(crate) fn headers<I: Io>(log: &mut PartitionLog<I>, offset: i64) -> Vec<Header> {
+    let mut offset = offset.max(log.start_offset());
+    let mut headers = Vec::new();
+    while let Some((bytes, next_offset)) = read(log, offset, 5_000).unwrap() {
+        for batch in split(bytes) {
+            let batch = batch.unwrap();
+            batch.check_crc().unwrap();
+            headers.push(*batch.header());
+        }
+        offset = next_offset;
+    }
+    headers
 }
 
 /// Reads whole batches and the offset after them; `None` at the end.
