@@ -23,6 +23,7 @@
 mod append;
 mod buffers;
 mod checkpoint;
+mod compact;
 mod config;
 mod epochs;
 mod flush;
@@ -45,6 +46,7 @@ mod txn;
 
 pub use append::{AppendError, AppendInfo, Origin};
 pub use checkpoint::Offsets;
+pub use compact::{Compacted, Compaction};
 pub use config::{LogConfig, TimestampType};
 pub use epochs::EpochEnd;
 pub use flush::{Extent, Flush, Flushed};

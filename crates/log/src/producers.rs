@@ -282,11 +282,6 @@ impl Producers {
         }
     }
 
-    /// First offset of the oldest open transaction.
-    pub(crate) fn first_ongoing_offset(&self) -> Option<i64> {
-        self.ongoing.first_key_value().map(|(first, _)| *first)
-    }
-
     /// The last stable offset as it will be once the transaction that ends at `last_offset` is replicated.
     pub(crate) fn last_stable_after(&self, completed: &Completed) -> i64 {
         self.ongoing

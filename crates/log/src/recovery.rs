@@ -22,6 +22,7 @@ use protocol::batch::{BatchError, Header};
 use uuid::Uuid;
 
 use crate::append::read_marker;
+use crate::compact::swap;
 use crate::config::LogConfig;
 use crate::epochs::Epochs;
 use crate::io::{Entry, File, Io, read_file};
@@ -77,6 +78,9 @@ impl<I: Io> PartitionLog<I> {
     ) -> Result<(Self, RecoveryReport), StorageError> {
         let dir = store.partition_dir(topic, partition);
         let entries = match store.io.list(&dir) {
+            Ok(entries) if swap::recover(store, &dir, &entries)? => {
+                Some(store.io.list(&dir).step("list", &dir)?)
+            }
             Ok(entries) => Some(entries),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(StorageError::new("list", dir, error)),

@@ -61,11 +61,6 @@ impl<'a, F: File> Scan<'a, F> {
         Self { file, buffers, buffer, window: (position, 0), position, end, check }
     }
 
-    /// Where the next batch begins; after an error, where the bad one does.
-    pub(crate) fn position(&self) -> u64 {
-        self.position
-    }
-
     /// Verifies (or stops verifying) from here on.
     pub(crate) fn set_check(&mut self, check: bool) {
         self.check = check;

@@ -11,7 +11,7 @@ use protocol::batch::Header;
 use crate::config::LogConfig;
 use crate::handles::{Handle, Slot};
 use crate::index::{At, Index, OffsetEntry, TimeEntry};
-use crate::io::{File, Io};
+use crate::io::{Access, File, Io};
 use crate::layout::Kind;
 use crate::scan::Scan;
 use crate::txn::Aborted;
@@ -386,6 +386,14 @@ impl<I: Io> Segment<I> {
         self.synced_size = position;
         self.bytes_since_entry = 0;
         Ok(position)
+    }
+
+    /// Makes all files, empty.
+    pub(crate) fn create_files(&mut self, at: At<'_, I>) -> io::Result<()> {
+        for kind in [Kind::Log, Kind::Index, Kind::TimeIndex, Kind::TxnIndex] {
+            at.store.io.open(&at.path(kind), Access::Write)?.set_len(0)?;
+        }
+        Ok(())
     }
 
     /// Closes all files.

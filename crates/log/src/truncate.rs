@@ -5,7 +5,7 @@
 //! checkpoints must be written before anything is appended, since the recovery point has moved back.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::io::{File, Io};
@@ -26,6 +26,27 @@ pub struct Garbage<I: Io> {
 }
 
 impl<I: Io> Garbage<I> {
+    pub(crate) fn new(store: &Arc<Store<I>>) -> Self {
+        Self { store: store.clone(), paths: Vec::new(), bytes: 0, is_dir: false }
+    }
+
+    /// Gives the batches of a segment the name of what waits to be removed, and notes its files.
+    pub(crate) fn push_segment(&mut self, dir: &Path, base_offset: i64) -> Result<(), StorageError> {
+        // The batches go under the new name first: if more fails, the next start tidies up what is left.
+        let path = file_path(dir, base_offset, Kind::Log, State::Live);
+        let retired = file_path(dir, base_offset, Kind::Log, State::Deleted);
+        self.store.io.rename(&path, &retired).step("rename", &path)?;
+        self.paths.push(retired);
+        for kind in [Kind::Index, Kind::TimeIndex, Kind::TxnIndex] {
+            self.paths.push(file_path(dir, base_offset, kind, State::Live));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn add_bytes(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
     /// Bytes of batches that go.
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -129,22 +150,14 @@ impl<I: Io> PartitionLog<I> {
 
     /// Takes the oldest segments out of use; the log begins behind them.
     pub(crate) fn retire_oldest(&mut self, count: usize) -> Result<Garbage<I>, StorageError> {
-        let mut garbage = Garbage { store: self.store.clone(), paths: Vec::new(), bytes: 0, is_dir: false };
+        let mut garbage = Garbage::new(&self.store);
         for _ in 0..count.min(self.active()) {
-            // The file goes under its new name first: if more fails, the next start tidies up what is left.
-            let base_offset = self.segments[0].base_offset;
-            let path = file_path(&self.dir, base_offset, Kind::Log, State::Live);
-            let retired = file_path(&self.dir, base_offset, Kind::Log, State::Deleted);
-            self.store.io.rename(&path, &retired).step("rename", &path)?;
-            garbage.paths.push(retired);
+            garbage.push_segment(&self.dir, self.segments[0].base_offset)?;
             let segment = self.segments.remove(0);
             garbage.bytes += segment.size;
             self.names_version += 1;
             self.start_offset = self.start_offset.max(self.segments[0].base_offset);
             self.epochs.truncate_start(self.start_offset);
-            for kind in [Kind::Index, Kind::TimeIndex, Kind::TxnIndex] {
-                garbage.paths.push(file_path(&self.dir, base_offset, kind, State::Live));
-            }
         }
         let kept = self.snapshots.split_off(&self.segments[0].base_offset);
         for offset in std::mem::replace(&mut self.snapshots, kept) {
@@ -160,8 +173,7 @@ impl<I: Io> PartitionLog<I> {
     /// remove it. `unique` keeps apart topics of one name that are deleted one after the other.
     pub fn delete(mut self, unique: &str) -> Result<Garbage<I>, StorageError> {
         self.close_files();
-        let mut garbage =
-            Garbage { store: self.store.clone(), paths: Vec::new(), bytes: self.size_bytes(), is_dir: true };
+        let mut garbage = Garbage { bytes: self.size_bytes(), is_dir: true, ..Garbage::new(&self.store) };
         if self.has_dir {
             let name = self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let retired = self.store.root().join(format!("{name}.{unique}-delete"));

@@ -101,7 +101,8 @@ impl<I: Io> crate::segment::Segment<I> {
         self.aborts.all(at)
     }
 
-    fn add_aborted(&mut self, at: At<'_, I>, entry: Aborted) -> io::Result<()> {
+    /// Adds an entry, unless it or a later one is there.
+    pub(crate) fn add_aborted(&mut self, at: At<'_, I>, entry: Aborted) -> io::Result<()> {
         if self.aborts.last(at)?.is_none_or(|last| last.last_offset < entry.last_offset) {
             self.aborts.push(entry);
             // What cannot be written now is kept in memory and written with the next checkpoint.
