@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::legacy::Magic;
 use protocol::messages::fetch::{
     EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
 };
@@ -27,8 +28,6 @@ use crate::partition::{Found, Offsets, Partition, Waiter};
 
 pub(super) const API: Api = Api::new(ApiKey::Fetch, 4, 18);
 
-/// The first version whose records are batches (magic 2).
-const FIRST_WITH_BATCHES: i16 = 4;
 /// The first version in which a batch that is larger than the limit is sent all the same.
 const FIRST_WITH_PROGRESS: i16 = 3;
 /// The first version that names topics by id alone.
@@ -293,7 +292,7 @@ fn compose(ctx: &Context, turn: &mut Turn, results: Results) -> Answer {
             next_begin = Some(seen.at + 1);
         }
         let (topic, topic_id) = (wanted.topic.clone(), wanted.topic_id);
-        let data = partition_data(ctx, wanted.index, seen, &mut records, &mut bytes_out);
+        let data = partition_data(ctx, wanted, seen, &mut records, &mut bytes_out);
         match responses.last_mut() {
             Some(last) if last.topic == topic && last.topic_id == topic_id => last.partitions.push(data),
             _ => responses.push(FetchableTopicResponse { topic, topic_id, partitions: vec![data] }),
@@ -310,13 +309,13 @@ fn compose(ctx: &Context, turn: &mut Turn, results: Results) -> Answer {
 
 fn partition_data(
     ctx: &Context,
-    index: i32,
+    wanted: &Wanted,
     seen: Seen,
     records: &mut Vec<Filling>,
     bytes_out: &mut usize,
 ) -> PartitionData {
     let mut data = PartitionData {
-        partition_index: index,
+        partition_index: wanted.index,
         error_code: seen.code.code(),
         high_watermark: seen.offsets.high_watermark,
         last_stable_offset: seen.offsets.last_stable,
@@ -334,16 +333,18 @@ fn partition_data(
         return data;
     }
     let mut filling = Filling::default();
-    match seen.found {
-        Found::Nothing => {}
-        found if ctx.version < FIRST_WITH_BATCHES => {
-            match super::legacy_fetch::to_message_set(found, ctx.version) {
+    match (seen.found, Magic::of_fetch(ctx.version)) {
+        (Found::Nothing, _) => {}
+        (found, Some(magic)) => {
+            let open_bytes = ctx.broker.config.limits.max_decompressed_bytes;
+            let Wanted { offset, max_bytes, .. } = *wanted;
+            match super::legacy_fetch::to_message_set(found, magic, offset, max_bytes, open_bytes) {
                 Ok(set) => filling.push_bytes(set),
                 Err(code) => data.error_code = code.code(),
             }
         }
-        Found::Memory(slices) => slices.into_iter().for_each(|slice| filling.push_bytes(slice)),
-        Found::File(range) => filling.push_file(range),
+        (Found::Memory(slices), None) => slices.into_iter().for_each(|slice| filling.push_bytes(slice)),
+        (Found::File(range), None) => filling.push_file(range),
     }
     *bytes_out += filling.len();
     data.records = Some(Records::Elsewhere(filling.len()));

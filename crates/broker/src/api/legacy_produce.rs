@@ -1,10 +1,14 @@
-//! Message sets of producers from before Kafka 0.11, turned into batches.
+//! Message sets of producers from before Kafka 0.11 (Produce 0 to 2), turned into batches: the log holds nothing else.
 
 use bytes::Bytes;
-use protocol::ErrorCode;
+use protocol::legacy;
 
-use crate::partition::Refusal;
+use crate::partition::{Refusal, chain};
 
-pub(super) fn to_batches(_records: Bytes, _max_bytes: usize) -> Result<Bytes, Refusal> {
-    Err(Refusal::from(ErrorCode::UnsupportedForMessageFormat))
+/// One batch of all messages of a set; `open_bytes` bounds what they may decompress to.
+pub(super) fn to_batch(set: &Bytes, open_bytes: usize) -> Result<Bytes, Refusal> {
+    match legacy::to_batch(set, open_bytes) {
+        Ok(batch) => Ok(batch.freeze()),
+        Err(error) => Err(Refusal { code: error.code(), message: Some(chain(&error)) }),
+    }
 }

@@ -14,6 +14,7 @@ use crate::connection::writer::Reply;
 use crate::context::Context;
 
 mod alter_configs;
+mod alter_partition_reassignments;
 mod api_versions;
 mod authorized;
 mod config_resources;
@@ -29,6 +30,7 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod elect_leaders;
 mod features;
 mod fetch;
 mod find_coordinator;
@@ -43,6 +45,7 @@ mod legacy_produce;
 mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -207,6 +210,9 @@ apis! {
     PushTelemetry => push_telemetry,
     ListConfigResources => list_config_resources,
     DescribeTopicPartitions => describe_topic_partitions,
+    ElectLeaders => elect_leaders,
+    AlterPartitionReassignments => alter_partition_reassignments,
+    ListPartitionReassignments => list_partition_reassignments,
     OffsetCommit => offset_commit,
     OffsetFetch => offset_fetch,
     FindCoordinator => find_coordinator,

@@ -127,7 +127,7 @@ fn append(ctx: &Context, topic: &Topic, acks: i16, data: PartitionProduceData) -
     }
     let records = data.records.unwrap_or_default();
     let batches = if ctx.version < FIRST_WITH_BATCHES {
-        super::legacy_produce::to_batches(records, ctx.broker.config.limits.max_decompressed_bytes)?
+        super::legacy_produce::to_batch(&records, ctx.broker.config.limits.max_decompressed_bytes)?
     } else {
         validate(ctx, settings, records)?
     };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use protocol::ErrorCode;
 use protocol::batch::{Builder, Compression};
+use protocol::legacy::Magic;
 use protocol::messages::api_versions::ApiVersionsRequest;
 use protocol::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
 use protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
@@ -15,7 +16,7 @@ use protocol::messages::incremental_alter_configs::{
 };
 use protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic};
 
-use super::client::{Client, batch, build, code, fetch_request, numbered, values};
+use super::client::{Client, batch, build, code, fetch_request, numbered, produce_request, values};
 use super::process::{Broker, pause};
 
 #[test]
@@ -234,4 +235,47 @@ fn old_segments_go_by_themselves() {
     assert!(super::process::eventually(|| client.offset("t", 0, -2) == 1), "retention removes it");
     pause(Duration::from_millis(1));
     assert_eq!(client.produce("t", 0, batch(&["new"])).base_offset, 1);
+}
+
+#[test]
+fn old_clients_write_and_read_message_sets() {
+    let broker = Broker::start(&[]);
+    let mut client = Client::connect(&broker);
+    assert_eq!(client.create("t", 1, &[("retention.ms", "-1")]), 0);
+    // What Produce 2 carries: one message of format 1 with a key and a value.
+    let set =
+        protocol::legacy::from_batches(&batch(&["old"]), Magic::V1, 0, 1 << 20, 1 << 20).expect("a set");
+    let response = client.call(2, &produce_request("t", 0, set.freeze(), 1));
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+    client.produce("t", 0, batch(&["new"]));
+    assert_eq!(values(&client.fetch("t", 0, 0, 0)), ["old", "new"], "the log holds batches only");
+    for version in 0..=3 {
+        let fetched = client.call(version, &fetch_request("t", 0, 0, 0));
+        let data = &fetched.responses[0].partitions[0];
+        let set = data.records.as_ref().and_then(|records| records.bytes()).expect("records");
+        let batch = protocol::legacy::to_batch(set, 1 << 20).expect("a message set").freeze();
+        let batch = protocol::batch::Batch::parse(&batch).expect("a batch");
+        let values: Vec<_> = batch
+            .records(1 << 20)
+            .expect("open")
+            .map(|record| record.expect("sound").value.expect("a value"))
+            .collect();
+        assert_eq!(values, ["old", "new"], "version {version}");
+    }
+    let asked = client.call(
+        0,
+        &protocol::messages::list_offsets::ListOffsetsRequest {
+            replica_id: -1,
+            topics: vec![protocol::messages::list_offsets::ListOffsetsTopic {
+                name: "t".into(),
+                partitions: vec![protocol::messages::list_offsets::ListOffsetsPartition {
+                    timestamp: -1,
+                    max_num_offsets: 2,
+                    ..Default::default()
+                }],
+            }],
+            ..Default::default()
+        },
+    );
+    assert_eq!(asked.topics[0].partitions[0].old_style_offsets, [2, 0]);
 }

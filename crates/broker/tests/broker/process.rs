@@ -34,6 +34,8 @@ impl Broker {
         let mut command = Command::new(env!("CARGO_BIN_EXE_penstock-broker"));
         command.arg("dev").arg("--data").arg(dir.path().join("data"));
         command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        // Records in tests have times of their own, which retention would take for old.
+        command.args(["--set", "log.retention.ms=-1"]);
         for setting in &settings {
             command.args(["--set", setting]);
         }
