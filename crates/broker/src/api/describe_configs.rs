@@ -136,7 +136,11 @@ fn of_topic(
 fn of_broker(ctx: &Context, with_synonyms: bool) -> Configs {
     let config = &ctx.broker.config;
     let make = |name: &'static str, kind: Kind, value: Option<String>| {
-        let source = if config.given.contains_key(name) { OF_STATIC } else { OF_DEFAULT };
+        // Nobody has default addresses or a default id: the command line or the file always says.
+        let always_given =
+            matches!(name, "advertised.listeners" | "listeners" | "node.id" | "broker.id" | "log.dirs");
+        let is_given = always_given || config.given.contains_key(name);
+        let source = if is_given { OF_STATIC } else { OF_DEFAULT };
         let value = value.map(Str::from);
         let synonym = DescribeConfigsSynonym { name: Str::from_static(name), value: value.clone(), source };
         DescribeConfigsResourceResult {

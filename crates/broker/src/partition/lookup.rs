@@ -16,9 +16,8 @@ impl Partition {
         if epoch < 0 {
             return Ok(None);
         }
-        let end = self.inspect(|log| log.epoch_end_offset(epoch))?;
-        let parts = end.leader_epoch < epoch || end.end_offset < offset;
-        Ok(parts.then_some((end.leader_epoch, end.end_offset)))
+        let (known, end) = self.epoch_end(epoch)?;
+        Ok((known < epoch || end < offset).then_some((known, end)))
     }
 
     /// The leader epoch of the record at `offset`.
