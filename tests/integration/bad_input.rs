@@ -1,0 +1,79 @@
+//! What must be answered clearly and must change nothing.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use testkit::process::wait_until;
+
+use crate::broker::resident_kib;
+use crate::platform::{Platform, shown};
+
+#[test]
+fn each_bad_request_gets_its_problem_and_makes_nothing() {
+    let platform = Platform::up();
+    let api = platform.api();
+    let count = || api.get("/v1/resources").expect(200)["items"].as_array().expect("a list").len();
+    let before = count();
+
+    assert_eq!(api.post("/v1/resources", &json!({"plan": "imaginary"})).problem(422), "unknown-plan");
+    let taken = api.get("/v1/resources").expect(200)["items"][0]["name"].clone();
+    assert_eq!(api.post("/v1/resources", &json!({"plan": "dev", "name": taken})).problem(409), "name-taken");
+    let send = |body: Vec<u8>| api.send(Method::POST, "/v1/resources", Some(body), &[]);
+    assert_eq!(send(b"{\"plan\": ".to_vec()).expect("an answer").problem(400), "malformed-body");
+    assert_eq!(api.with_token(None).get("/v1/resources").problem(401), "unauthenticated");
+    assert_eq!(api.with_token(Some("pen_nonsense")).get("/v1/resources").problem(401), "unauthenticated");
+
+    // The server may answer before it has read everything, which some clients see as a broken connection.
+    let server = platform.processes("penstock-server")[0];
+    let memory = resident_kib(server);
+    if let Ok(answer) = send(vec![b' '; 100 << 20]) {
+        assert_eq!(answer.problem(413), "body-too-large");
+    }
+    let grown = resident_kib(server).saturating_sub(memory);
+    assert!(grown < 16 * 1024, "a body of 100 MB took {grown} KiB");
+
+    assert_eq!(count(), before, "nothing was made");
+    assert_eq!(platform.processes("penstock-broker").len(), before);
+}
+
+#[test]
+fn a_second_up_on_the_directory_is_refused_and_harms_nothing() {
+    let platform = Platform::up();
+    let second = platform.penstock(&["up"]).output().expect("penstock starts");
+    assert!(!second.status.success());
+    assert!(String::from_utf8_lossy(&second.stderr).contains("already"), "{}", shown(&second));
+    platform.api().get("/v1/resources").expect(200);
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let world = testkit::World::new();
+    let output = std::process::Command::new(testkit::process::binary("penstock"))
+        .args(["up", "--listen", &address, "--dir"])
+        .arg(world.path().join("penstock"))
+        .output()
+        .expect("penstock starts");
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&address), "{}", shown(&output));
+}
+
+#[test]
+fn the_platform_outlives_its_database() {
+    let platform = Platform::up();
+    // One line when it goes, and what was under way at that moment.
+    platform.world.allow("Postgres");
+    platform.world.allow("database");
+    platform.world.allow("store");
+    let api = platform.api();
+    assert_eq!(platform.kill("postgres"), 1);
+    wait_until("the API answers again", || {
+        let answer = api.send(Method::GET, "/v1/resources", None, &[]);
+        answer.is_ok_and(|answer| {
+            assert!(answer.status.as_u16() == 200 || answer.status.as_u16() == 503, "{answer:?}");
+            answer.status.as_u16() == 200
+        })
+    });
+    let accepted: Value = api.post("/v1/resources", &json!({"plan": "dev"})).expect(202);
+    assert_eq!(api.finished(accepted["operation"]["id"].as_str().expect("an id")), "succeeded");
+}

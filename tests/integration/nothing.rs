@@ -1,0 +1,1 @@
+//! Cargo wants a package to have a library or a program; the tests are in `main.rs`.
