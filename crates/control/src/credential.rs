@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use keyring::pki::{self, Ca, Identity};
-use model::{ClusterId, CredentialId, ResourceId, Timestamp};
+use model::operation::Kind;
+use model::resource::State;
+use model::{ClusterId, CredentialId, OperationId, ResourceId, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -18,7 +20,7 @@ use crate::audit::Entry;
 use crate::caller::Caller;
 use crate::idempotency::Request;
 use crate::problem::Problem;
-use crate::{Control, ResourceRef, name, resource};
+use crate::{Control, ResourceRef, intent, name, operation, resource};
 
 /// The name of the credential that every resource has from the beginning; config vars show it.
 pub(crate) const DEFAULT_NAME: &str = "default";
@@ -144,7 +146,7 @@ impl Control {
         }
         let now = self.now();
         let resource = resource::find_locked(&mut tx, caller, reference).await?;
-        if resource.state == model::resource::State::Deprovisioning {
+        if resource.state == State::Deprovisioning {
             return Err(Problem::Gone { what: "resource", reference: reference.to_string() });
         }
         let present = store::credential::of_resource(&mut tx, resource.id).await?;
@@ -172,6 +174,53 @@ impl Control {
         let issued = self.reveal(&mut tx, &resource, &row).await?;
         tx.commit().await?;
         Ok(issued)
+    }
+
+    /// Takes a credential back. Its certificate stays valid in itself, so the brokers must be told to refuse it: that
+    /// is a change of the cluster, which the resource's operation follows. The default credential is replaced in the
+    /// same moment, and config vars show the new one. Asked again, nothing more happens.
+    pub async fn revoke_credential(
+        &self,
+        caller: &Caller,
+        reference: &ResourceRef,
+        id: CredentialId,
+    ) -> Result<Credential, Problem> {
+        let mut tx = self.begin().await?;
+        let resource = resource::find_locked(&mut tx, caller, reference).await?;
+        let mut rows = store::credential::of_resource(&mut tx, resource.id).await?;
+        let row = rows.iter_mut().find(|row| row.id == id);
+        let row = row.ok_or_else(|| Problem::not_found("credential", id))?;
+        // What is being removed refuses everybody soon enough.
+        if row.revoked_at.is_some() || resource.state == State::Deprovisioning {
+            return Ok(view(row));
+        }
+        let now = self.now();
+        store::credential::revoke(&mut tx, id, now).await?;
+        row.revoked_at = Some(now);
+        let revoked = view(row);
+        if revoked.name == DEFAULT_NAME {
+            let ca = self.clients_ca(&mut tx, resource.cluster).await?;
+            let next = self.issue(&ca, resource.id, resource.cluster, DEFAULT_NAME, now)?;
+            store::credential::insert(&mut tx, &next).await?;
+        }
+        let refused: Vec<String> = rows
+            .iter()
+            .filter(|row| row.revoked_at.is_some() && now < row.expires_at)
+            .map(|row| row.fingerprint.clone())
+            .collect();
+        let current = store::cluster::newest_intent(&mut tx, resource.cluster)
+            .await?
+            .ok_or_else(|| Problem::Internal { detail: format!("{} has no intent", resource.cluster) })?;
+        store::cluster::append_intent(&mut tx, &intent::revoking(current, &refused), now).await?;
+        let resource = resource::find(&mut tx, caller, &ResourceRef::Id(resource.id)).await?;
+        let operation = operation::begin(OperationId(self.draw_id(now)), Kind::Change, &resource, now);
+        store::operation::insert(&mut tx, caller.account, &operation).await?;
+        let detail = json!({ "credential": id, "fingerprint_sha256": revoked.fingerprint_sha256 });
+        let entry = Entry::new("credential.revoke", &revoked.name).on(&resource).detail(detail);
+        self.audit_entry(&mut tx, caller, entry).await?;
+        store::wake::reconciler(&mut tx).await?;
+        tx.commit().await?;
+        Ok(revoked)
     }
 
     /// A stored credential with its key opened.

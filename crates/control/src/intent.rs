@@ -54,6 +54,21 @@ pub(crate) fn removal(current: ClusterIntent) -> ClusterIntent {
     }
 }
 
+/// The broker setting that names client certificates which are refused although their authority signed them.
+const REVOKED: &str = "penstock.ssl.revoked.sha256";
+
+/// The intent by which a cluster's brokers refuse exactly these client certificates.
+pub(crate) fn revoking(current: ClusterIntent, fingerprints: &[String]) -> ClusterIntent {
+    let mut config = current.config;
+    config.insert(REVOKED.to_owned(), fingerprints.join(","));
+    ClusterIntent {
+        generation: current.generation.next(),
+        parent: Some(current.generation),
+        config,
+        ..current
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +91,14 @@ mod tests {
         assert_eq!(intent.brokers().map(|(id, _)| id).collect::<Vec<_>>(), [BrokerId(0)]);
         assert_eq!(intent.pools[0].storage, Bytes::gib(4));
         assert_eq!(intent.config["auto.create.topics.enable"], "false");
+    }
+
+    #[test]
+    fn a_revocation_names_all_that_are_refused() {
+        let after = revoking(revoking(dev(), &["aa".to_owned()]), &["aa".to_owned(), "bb".to_owned()]);
+        assert_eq!((after.generation, after.parent), (Generation(3), Some(Generation(2))));
+        assert_eq!(after.config[REVOKED], "aa,bb");
+        assert_eq!(after.lifecycle, Lifecycle::Run);
     }
 
     #[test]

@@ -34,6 +34,8 @@ mod plan;
 mod problem;
 mod provision;
 mod resource;
+#[cfg(test)]
+mod tests;
 mod topic;
 
 use std::sync::{Arc, Mutex};
