@@ -17,7 +17,7 @@ use crate::clock;
 /// How often files that were not used are closed. A busy log's files are marked by each use and stay.
 const CLOSE_FILES_EVERY: Duration = Duration::from_secs(10);
 
-/// Share of one core that checkpoints may use besides the disk's time: walking 100 000 partitions takes milliseconds.
+/// Partitions looked at before other work of this worker gets a turn: looking takes well under a microsecond.
 const LOOKS_BEFORE_YIELD: usize = 1_000;
 
 /// Starts the background work.
@@ -66,7 +66,7 @@ fn checkpoint(broker: &Broker, stop: &CancellationToken) {
             }
             if partition.needs_checkpoint() {
                 changed = true;
-                // The failure was logged and ends the broker.
+                // The failure was logged; either it ends the broker or the next round tries again.
                 if partition.checkpoint().is_err() {
                     return;
                 }
@@ -99,10 +99,9 @@ async fn retention(broker: Arc<Broker>, stop: CancellationToken) {
 }
 
 async fn compaction(broker: Arc<Broker>, stop: CancellationToken) {
-    let backoff = Duration::from_millis(broker.config.upkeep.cleaner_backoff_ms.max(1));
-    let percent = broker.config.upkeep.cleaner_cpu_percent.clamp(1, 100);
-    let mut tick = interval(backoff);
+    let mut tick = interval(Duration::from_millis(broker.config.upkeep.cleaner_backoff_ms.max(1)));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let percent = broker.config.upkeep.cleaner_cpu_percent.clamp(1, 100);
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
         let mut looked_at = 0_usize;
         for topic in broker.topics.all() {
@@ -114,18 +113,45 @@ async fn compaction(broker: Arc<Broker>, stop: CancellationToken) {
                 if looked_at.is_multiple_of(LOOKS_BEFORE_YIELD) {
                     tokio::task::yield_now().await;
                 }
-                if !partition.is_open() || !partition.is_dirty(clock::now_ms()) {
-                    continue;
-                }
-                let began = Instant::now();
-                let theirs = Arc::clone(partition);
-                off_worker(move || theirs.compact(clock::now_ms())).await;
-                // Rest in proportion to the work, so that the share of a core is bounded.
-                let rest = began.elapsed() * (100 - percent) / percent;
-                if stop.run_until_cancelled(tokio::time::sleep(rest)).await.is_none() {
+                if stop.is_cancelled() {
                     return;
                 }
+                if partition.is_open() {
+                    let theirs = Arc::clone(partition);
+                    let mut pace = Pace::new(percent);
+                    off_worker(move || {
+                        theirs.compact(clock::now_ms(), |_| pace.rest());
+                    })
+                    .await;
+                }
             }
+        }
+    }
+}
+
+/// Keeps a thread to a share of one core: after each stretch of work it sleeps in proportion.
+struct Pace {
+    percent: u32,
+    working_since: Instant,
+}
+
+impl Pace {
+    /// Shorter stretches would be spent in waking up.
+    const STRETCH: Duration = Duration::from_millis(5);
+
+    fn new(percent: u32) -> Pace {
+        Pace { percent, working_since: Instant::now() }
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the cleaner has a thread of its own, and resting is its purpose"
+    )]
+    fn rest(&mut self) {
+        let worked = self.working_since.elapsed();
+        if worked >= Pace::STRETCH && self.percent < 100 {
+            std::thread::sleep(worked * (100 - self.percent) / self.percent);
+            self.working_since = Instant::now();
         }
     }
 }

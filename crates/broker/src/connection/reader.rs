@@ -24,6 +24,9 @@ use crate::limits::{Held, RequestBytes};
 /// What is read at once when nothing is known of the next frame; most requests fit.
 const CHUNK_BYTES: usize = 16 * 1024;
 
+/// Room that must be there for a read when nothing is known of the next frame.
+const SPARE_BYTES: usize = 2 * 1024;
+
 /// How much of a large frame is reserved ahead of its bytes. A producer's default batch limit is 1 MB, so common frames
 /// are read without growing twice.
 const GROWTH_BYTES: usize = 1024 * 1024 + CHUNK_BYTES;
@@ -109,10 +112,15 @@ impl FrameReader {
                 }
             }
             let room = (missing + LENGTH_BYTES).clamp(CHUNK_BYTES, GROWTH_BYTES.max(self.buffer.len()));
+            let spare = self.buffer.capacity() - self.buffer.len();
+            // Frames that are still in use keep the buffer from being used again, so the rest of it is used up first.
+            if spare < missing.clamp(SPARE_BYTES, room) {
+                self.buffer.reserve(room);
+            }
             let limit = if self.buffer.is_empty() { began + idle } else { began + stall };
             let keep_until = Instant::now() + KEEP;
             let at = if self.buffer.is_empty() { keep_until.min(limit) } else { limit };
-            match self.read(stream, deadline, at, room, stopped.as_mut()).await {
+            match self.read(stream, deadline, at, stopped.as_mut()).await {
                 Read::Some => {}
                 Read::End if self.buffer.is_empty() => return Ok(Next::Closed),
                 Read::End => return Err(ReadError::Io(io::ErrorKind::UnexpectedEof.into())),
@@ -134,19 +142,15 @@ impl FrameReader {
         }
     }
 
-    /// Reads what is there into the buffer, which gets `room` first.
+    /// Reads what is there into the room that the buffer has.
     async fn read<S: AsyncRead + Unpin>(
         &mut self,
         stream: &mut S,
         deadline: &mut Deadline,
         at: Instant,
-        room: usize,
         mut stopped: Pin<&mut impl Future<Output = ()>>,
     ) -> Read {
         let buffer = &mut self.buffer;
-        if buffer.capacity() - buffer.len() < room {
-            buffer.reserve(room);
-        }
         let outcome = deadline.wait(
             at,
             poll_fn(|cx| {

@@ -109,8 +109,8 @@ impl Partition {
     /// may wait.
     pub(crate) fn checkpoint(&self) -> Result<(), ErrorCode> {
         self.sync_extent(Extent::Everything).map_err(|error| {
-            self.storage.fail(&error);
-            ErrorCode::KafkaStorageError
+            // No room for an index or a snapshot: nothing that was acknowledged depends on it.
+            self.storage.write_failed(&error)
         })
     }
 
@@ -204,11 +204,34 @@ impl Partition {
             "could not {step} a log; it is tried again at the next round");
     }
 
-    /// Whether compaction would pay.
-    pub(crate) fn is_dirty(&self, _now_ms: i64) -> bool {
-        false
+    /// Compacts the log if that is due. Called on a thread that may wait; `pace` is told how many bytes were read or
+    /// written and may sleep. `false` if nothing was due.
+    pub(crate) fn compact(&self, now_ms: i64, pace: impl FnMut(usize)) -> bool {
+        let prepared = {
+            let mut state = self.lock();
+            let Slot::Open(log) = &mut state.slot else { return false };
+            log.prepare_compaction(now_ms)
+        };
+        let compacted = match prepared {
+            Ok(None) => return false,
+            Ok(Some(compaction)) => compaction.run(pace),
+            Err(error) => Err(error),
+        };
+        let applied = compacted.and_then(|compacted| {
+            let mut state = self.lock();
+            match &mut state.slot {
+                Slot::Open(log) => log.apply_compaction(compacted).map(Some),
+                // Deleted or closed meanwhile: what was written goes with the directory or at the next start.
+                _ => Ok(None),
+            }
+        });
+        match applied {
+            Ok(garbage) => {
+                self.storage.metrics.compactions.inc();
+                garbage.into_iter().for_each(|garbage| self.remove(garbage));
+            }
+            Err(error) => self.upkeep_failed(&error, "compact"),
+        }
+        true
     }
-
-    /// Compacts the log.
-    pub(crate) fn compact(&self, _now_ms: i64) {}
 }

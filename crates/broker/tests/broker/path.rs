@@ -279,3 +279,36 @@ fn old_clients_write_and_read_message_sets() {
     );
     assert_eq!(asked.topics[0].partitions[0].old_style_offsets, [2, 0]);
 }
+
+#[test]
+fn a_compacted_topic_keeps_the_newest_of_each_key() {
+    let broker = Broker::start(&["log.cleaner.backoff.ms=50", "penstock.cleaner.cpu.percent=100"]);
+    let mut client = Client::connect(&broker);
+    let settings = [
+        ("cleanup.policy", "compact"),
+        ("segment.bytes", "1048576"),
+        ("segment.ms", "1"),
+        ("min.cleanable.dirty.ratio", "0.01"),
+    ];
+    assert_eq!(client.create("t", 1, &settings), 0);
+    let keyed = |time: i64, key: &str, value: &str| {
+        let mut builder = Builder::new(Compression::None);
+        builder.push(time, Some(key.as_bytes()), Some(value.as_bytes()), &[]);
+        builder.build().expect("in memory").freeze()
+    };
+    // Each time is so far from the one before that a new segment begins; the active one is never compacted.
+    for (at, (key, value)) in
+        [("a", "1"), ("b", "1"), ("a", "2"), ("a", "3"), ("c", "1")].into_iter().enumerate()
+    {
+        let produced = client.produce("t", 0, keyed(1_700_000_000_000 + at as i64 * 100, key, value));
+        assert_eq!(produced.error_code, 0, "{:?}", produced.error_message);
+    }
+    let newest = || {
+        let mut client = Client::connect(&broker);
+        values(&client.fetch("t", 0, 0, 0))
+    };
+    assert!(super::process::eventually(|| newest().len() <= 3), "{:?}", newest());
+    assert_eq!(client.offset("t", 0, -1), 5, "offsets stay");
+    let without_key = client.produce("t", 0, batch(&["x"]));
+    assert_eq!(without_key.error_code, code(ErrorCode::InvalidRecord));
+}
