@@ -120,7 +120,8 @@ impl<I: Io> PartitionLog<I> {
             files,
             snapshots,
             epochs: epochs_changed.then(|| self.epochs.encode()),
-            sync_names: self.names_version != self.names_synced,
+            // Index files are made when they get their first entries.
+            sync_names: everything || self.names_version != self.names_synced,
             flushed: Flushed {
                 key: self.key,
                 extent,

@@ -119,17 +119,22 @@ pub(crate) struct Index<E, F> {
     slot: Slot<F>,
     /// Entries in the file.
     stored: u32,
+    /// Whether a file was there when the log was opened.
+    has_file: bool,
     gathered: Vec<E>,
-    /// How many of the entries in the file are known to be on disk; 0 when some were cut off since.
-    synced: u32,
+    /// How many of the entries in the file are known to be on disk; `None` when some were cut off since, for those
+    /// may still be there.
+    synced: Option<u32>,
     entry: PhantomData<E>,
 }
 
 impl<E: Item, F: File> Index<E, F> {
-    /// The index whose file has this size; 0 if there is no file.
-    pub(crate) fn existing(file_bytes: u64) -> Self {
-        let stored = (file_bytes / E::BYTES as u64) as u32;
-        Self { slot: Slot::new(), stored, gathered: Vec::new(), synced: stored, entry: PhantomData }
+    /// The index whose file has this size; `None` if there is no file.
+    pub(crate) fn existing(file_bytes: Option<u64>) -> Self {
+        let stored = (file_bytes.unwrap_or(0) / E::BYTES as u64) as u32;
+        let synced = Some(stored);
+        let has_file = file_bytes.is_some();
+        Self { slot: Slot::new(), stored, has_file, gathered: Vec::new(), synced, entry: PhantomData }
     }
 
     /// Entries in all.
@@ -167,7 +172,7 @@ impl<E: Item, F: File> Index<E, F> {
         &mut self,
         at: At<'_, I>,
     ) -> io::Result<Option<(Arc<Handle<F>>, u32)>> {
-        if self.stored <= self.synced {
+        if self.synced.is_some_and(|synced| self.stored <= synced) {
             return Ok(None);
         }
         let handle = at.store.handles.get(&at.store.io, &mut self.slot, || at.path(E::KIND))?;
@@ -176,12 +181,13 @@ impl<E: Item, F: File> Index<E, F> {
 
     /// Says that none of the entries is known to be on disk.
     pub(crate) fn distrust_disk(&mut self) {
-        self.synced = 0;
+        // An empty file counts too: entries that were cut off may still be on disk.
+        self.synced = if self.has_file { None } else { Some(0) };
     }
 
     /// Takes note that this many entries are on disk.
     pub(crate) fn synced(&mut self, entries: u32) {
-        self.synced = self.synced.max(entries);
+        self.synced = self.synced.max(Some(entries));
     }
 
     fn read<I: Io<File = F>>(&mut self, at: At<'_, I>, first: u32, count: u32) -> io::Result<Vec<E>> {
@@ -251,7 +257,7 @@ impl<E: Item, F: File> Index<E, F> {
         if good < entries.len() {
             let handle = at.store.handles.get(&at.store.io, &mut self.slot, || at.path(E::KIND))?;
             handle.file.set_len(good as u64 * E::BYTES as u64)?;
-            self.synced = 0;
+            self.synced = None;
         }
         self.stored = good as u32;
         let in_memory = if good == entries.len() {

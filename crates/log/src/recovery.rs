@@ -139,8 +139,7 @@ impl<I: Io> PartitionLog<I> {
             let Some((offset, kind, state)) = layout::parse_file_name(&entry.name) else { continue };
             match (kind, state) {
                 (Kind::Log, State::Live) => {
-                    let size_of =
-                        |kind| sizes.get(&layout::file_name(offset, kind, State::Live)).copied().unwrap_or(0);
+                    let size_of = |kind| sizes.get(&layout::file_name(offset, kind, State::Live)).copied();
                     self.segments.push(Segment::existing(offset, entry.len, size_of));
                 }
                 (Kind::Snapshot, State::Live) => {
@@ -172,7 +171,8 @@ impl<I: Io> PartitionLog<I> {
     /// Establishes where the log ends.
     fn find_end(&mut self, known: Known, report: &mut RecoveryReport) -> Result<(), StorageError> {
         let verify = known.stopped == Stopped::MachineDied;
-        let first = if verify { self.segment_of(known.recovery_point) } else { self.active() };
+        // A segment that ends at the recovery point may have got its last index entries after it was synced.
+        let first = if verify { self.segment_of(known.recovery_point - 1) } else { self.active() };
         let mut expected = self.segments[first].base_offset;
         for index in first..self.segments.len() {
             // Compaction leaves gaps between segments, but only below the recovery point.
@@ -181,6 +181,10 @@ impl<I: Io> PartitionLog<I> {
                 let reason = BatchError::Header("the next file does not begin where the log ends");
                 self.end_here(index - 1, expected, reason, report)?;
                 break;
+            }
+            if index > first {
+                // The start after the next looks only at the active segment if the process is killed.
+                self.with_segment(index - 1, "finish", |segment, at| segment.finish(at))?;
             }
             if let Err(bad) =
                 self.walk_segment(index, &mut expected, verify.then_some(known.recovery_point), report)?

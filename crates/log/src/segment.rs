@@ -31,9 +31,9 @@ pub(crate) type Files<I> = Vec<Arc<Handle<<I as Io>::File>>>;
 pub(crate) struct Synced {
     pub(crate) base_offset: i64,
     size: u64,
-    offsets: u32,
-    times: u32,
-    aborts: u32,
+    offsets: Option<u32>,
+    times: Option<u32>,
+    aborts: Option<u32>,
 }
 
 /// A segment.
@@ -64,9 +64,9 @@ impl<I: Io> Segment<I> {
             size: 0,
             synced_size: 0,
             log: Slot::new(),
-            offsets: Index::existing(0),
-            times: Index::existing(0),
-            aborts: Index::existing(0),
+            offsets: Index::existing(None),
+            times: Index::existing(None),
+            aborts: Index::existing(None),
             bytes_since_entry: 0,
             newest: Some(Newest { timestamp: -1, offset: base_offset }),
             indexed_timestamp: -1,
@@ -75,7 +75,7 @@ impl<I: Io> Segment<I> {
     }
 
     /// A segment whose files are there, with the sizes that `size_of` tells; nothing is read yet.
-    pub(crate) fn existing(base_offset: i64, size: u64, size_of: impl Fn(Kind) -> u64) -> Self {
+    pub(crate) fn existing(base_offset: i64, size: u64, size_of: impl Fn(Kind) -> Option<u64>) -> Self {
         Self {
             size,
             synced_size: size,
@@ -277,23 +277,28 @@ impl<I: Io> Segment<I> {
     /// Files with something to sync, and what will be on disk once they are.
     pub(crate) fn unsynced(&mut self, at: At<'_, I>, with_indexes: bool) -> io::Result<(Files<I>, Synced)> {
         let mut files = Vec::new();
-        let mut synced =
-            Synced { base_offset: self.base_offset, size: self.size, offsets: 0, times: 0, aborts: 0 };
+        let mut synced = Synced {
+            base_offset: self.base_offset,
+            size: self.size,
+            offsets: None,
+            times: None,
+            aborts: None,
+        };
         if self.synced_size < self.size {
             files.push(self.log_file(at)?);
         }
         if with_indexes {
             self.write_out(at)?;
             if let Some((file, entries)) = self.offsets.unsynced(at)? {
-                synced.offsets = entries;
+                synced.offsets = Some(entries);
                 files.push(file);
             }
             if let Some((file, entries)) = self.times.unsynced(at)? {
-                synced.times = entries;
+                synced.times = Some(entries);
                 files.push(file);
             }
             if let Some((file, entries)) = self.aborts.unsynced(at)? {
-                synced.aborts = entries;
+                synced.aborts = Some(entries);
                 files.push(file);
             }
         }
@@ -311,9 +316,9 @@ impl<I: Io> Segment<I> {
     /// Takes note of what is on disk.
     pub(crate) fn synced(&mut self, synced: &Synced) {
         self.synced_size = self.synced_size.max(synced.size);
-        self.offsets.synced(synced.offsets);
-        self.times.synced(synced.times);
-        self.aborts.synced(synced.aborts);
+        synced.offsets.into_iter().for_each(|entries| self.offsets.synced(entries));
+        synced.times.into_iter().for_each(|entries| self.times.synced(entries));
+        synced.aborts.into_iter().for_each(|entries| self.aborts.synced(entries));
     }
 
     /// Makes the segment end where the batch at `position` begins, whose first offset is `next_offset` or above,
