@@ -70,6 +70,10 @@ pub struct OffsetsTopic {
     settings: Groups,
 }
 
+/// Longest batch. The state of a group with its members is one record, and thousands of members need more than the
+/// megabyte that topics have by default; the coordinator stops groups before this.
+const RECORD_MAX_BYTES: i32 = 64 * 1024 * 1024;
+
 /// How much of a partition [`InternalTopic::replay`] reads at once.
 const REPLAY_CHUNK_BYTES: usize = 1024 * 1024;
 
@@ -101,6 +105,7 @@ impl InternalTopic for OffsetsTopic {
             settings: BTreeMap::from([
                 ("cleanup.policy".to_owned(), "compact".to_owned()),
                 ("compression.type".to_owned(), "producer".to_owned()),
+                ("max.message.bytes".to_owned(), RECORD_MAX_BYTES.to_string()),
                 ("segment.bytes".to_owned(), self.settings.offsets_topic_segment_bytes.to_string()),
             ]),
         };

@@ -162,7 +162,8 @@ pub async fn start(config: Config, level: LevelHandle) -> Result<Running, StartE
     let endpoints = endpoints(&config, &sockets)?;
     let offsets =
         Arc::new(OffsetsTopic::new(Arc::clone(&controller), Arc::clone(&topics), config.groups.clone()));
-    let coordinator = Arc::new(Coordinator::new(config.groups.clone(), Arc::clone(&offsets) as _));
+    let coordinator =
+        Arc::new(Coordinator::new(config.groups.clone(), Arc::clone(&offsets) as _, metrics.registry()));
     let limits = &config.limits;
     let connections =
         Connections::new(limits.max_connections, limits.max_connections_per_ip, Arc::clone(&metrics));

@@ -1,7 +1,8 @@
 //! What the coordinator counts. The gauges are also what the bounds are checked against, so that the number on the
 //! dashboard and the number that refuses a client are one.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
+use telemetry::Registry;
 
 /// Counters of the group coordinator.
 #[derive(Clone, Debug)]
@@ -34,20 +35,12 @@ pub struct Metrics {
     pub load_ms: IntGauge,
 }
 
-fn gauge(name: &str, help: &str) -> IntGauge {
-    IntGauge::with_opts(Opts::new(name, help)).expect("the name is a constant that follows the rules")
-}
-
-fn counter(name: &str, help: &str) -> IntCounter {
-    IntCounter::with_opts(Opts::new(name, help)).expect("the name is a constant that follows the rules")
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        let refused = Opts::new(
-            "penstock_groups_refused_total",
-            "Group requests refused because of a bound: groups, members, member_bytes, offsets, state_bytes.",
-        );
+impl Metrics {
+    /// Everything at nothing, shown by `registry`.
+    #[must_use]
+    pub fn new(registry: &Registry) -> Metrics {
+        let gauge = |name: &str, help: &str| registry.gauge(name, help);
+        let counter = |name: &str, help: &str| registry.counter(name, help);
         Metrics {
             groups: gauge("kafka_coordinator_group_groupmetadatamanager_numgroups", "Groups in memory."),
             members: gauge("penstock_groups_members", "Members of all groups."),
@@ -59,55 +52,23 @@ impl Default for Metrics {
                 "Rebalances that led to a new generation.",
             ),
             expired_members: counter("penstock_groups_expired_members_total", "Members whose session ended."),
-            commits: counter(
-                "kafka_server_group_coordinator_metrics_offset_commit_total",
-                "Offsets committed.",
-            ),
+            commits: counter("kafka_server_group_coordinator_metrics_offset_commit_total", "Offsets committed."),
             expired_offsets: counter(
                 "kafka_server_group_coordinator_metrics_offset_expiration_total",
                 "Offsets dropped after their retention.",
             ),
-            refused: IntCounterVec::new(refused, &["bound"])
-                .expect("the name is a constant that follows the rules"),
-            failed_appends: counter(
-                "penstock_groups_failed_appends_total",
-                "Group records that were not stored.",
+            refused: registry.counters(
+                "penstock_groups_refused_total",
+                "Group requests refused because of a bound: groups, members, member_bytes, offsets, state_bytes.",
+                &["bound"],
             ),
+            failed_appends: counter("penstock_groups_failed_appends_total", "Group records that were not stored."),
             unreadable_records: counter(
                 "penstock_groups_unreadable_records_total",
                 "Records in the log that are no group state we know.",
             ),
-            load_ms: gauge(
-                "penstock_groups_load_milliseconds",
-                "How long the last loading of group state took.",
-            ),
+            load_ms: gauge("penstock_groups_load_milliseconds", "How long the last loading of group state took."),
         }
-    }
-}
-
-impl Metrics {
-    /// Puts everything on the page of `registry`.
-    ///
-    /// # Errors
-    /// If a name is taken already.
-    pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
-        let gauges =
-            [&self.groups, &self.members, &self.offsets, &self.state_bytes, &self.waiting, &self.load_ms];
-        for gauge in gauges {
-            registry.register(Box::new(gauge.clone()))?;
-        }
-        let counters = [
-            &self.rebalances,
-            &self.expired_members,
-            &self.commits,
-            &self.expired_offsets,
-            &self.failed_appends,
-            &self.unreadable_records,
-        ];
-        for counter in counters {
-            registry.register(Box::new(counter.clone()))?;
-        }
-        registry.register(Box::new(self.refused.clone()))
     }
 
     /// Counts a refusal, and says so in the log when the count has doubled: a client that keeps trying is worth a few

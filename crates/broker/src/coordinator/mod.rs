@@ -21,6 +21,7 @@ use protocol::messages::leave_group::MemberResponse;
 use protocol::messages::list_groups::ListedGroup;
 use protocol::messages::{JoinGroupResponse, SyncGroupResponse};
 use protocol::{ErrorCode, Str};
+use telemetry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
@@ -34,29 +35,22 @@ use runtime::{Environment, Runtime};
 /// All groups that this broker coordinates.
 pub struct Coordinator {
     groups: Arc<Runtime<Shard>>,
-    metrics: Metrics,
 }
 
 impl Coordinator {
-    /// A coordinator that knows nothing yet; [`Coordinator::run`] loads what the log holds.
+    /// A coordinator that knows nothing yet; [`Coordinator::run`] loads what the log holds. `registry` shows what it
+    /// counts.
     #[must_use]
-    pub fn new(settings: Groups, log: Arc<dyn InternalTopic>) -> Coordinator {
-        let metrics = Metrics::default();
+    pub fn new(settings: Groups, log: Arc<dyn InternalTopic>, registry: &Registry) -> Coordinator {
+        let metrics = Metrics::new(registry);
         let environment = Environment {
             wall_ms: clock::now_ms,
             waiting: metrics.waiting.clone(),
             load_ms: metrics.load_ms.clone(),
             upkeep_every: Duration::from_millis(settings.offsets_retention_check_interval_ms),
         };
-        let counted = metrics.clone();
-        let make = move || Shard::new(settings.clone(), counted.clone());
-        Coordinator { groups: Arc::new(Runtime::new(log, environment, make)), metrics }
-    }
-
-    /// What it counts, to be registered where metrics are shown.
-    #[must_use]
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+        let make = move || Shard::new(settings.clone(), metrics.clone());
+        Coordinator { groups: Arc::new(Runtime::new(log, environment, make)) }
     }
 
     /// Loads the groups, then expires members and commits until `stop`.

@@ -67,6 +67,9 @@ pub struct Fetched {
     pub metadata: Str,
 }
 
+/// What a group has committed, topic by topic.
+pub type FetchedTopics = Vec<(Str, Vec<(i32, Fetched)>)>;
+
 impl Fetched {
     /// Nothing was committed.
     #[must_use]
@@ -160,7 +163,7 @@ impl Group {
     }
 
     /// What is committed at all.
-    pub(super) fn fetch_all(&self) -> Vec<(Str, Vec<(i32, Fetched)>)> {
+    pub(super) fn fetch_all(&self) -> FetchedTopics {
         let topics = self.offsets.topics();
         topics
             .map(|(name, topic)| {

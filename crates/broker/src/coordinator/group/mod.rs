@@ -44,7 +44,7 @@ use super::machine::{self, Now};
 use super::metrics::Metrics;
 use crate::config::Groups as Settings;
 
-pub use commit::{Commit, CommitEntry, Fetched};
+pub use commit::{Commit, CommitEntry, Fetched, FetchedTopics};
 pub use describe::TYPE_CLASSIC;
 pub use join::Join;
 pub use leave::Leaver;

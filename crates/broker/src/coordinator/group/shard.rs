@@ -9,7 +9,7 @@ use protocol::messages::list_groups::ListedGroup;
 use protocol::messages::{GroupMetadataValue, OffsetCommitValue};
 use protocol::{ErrorCode, Str};
 
-use super::commit::{Commit, Fetched};
+use super::commit::{Commit, Fetched, FetchedTopics};
 use super::describe;
 use super::join::{self, Join};
 use super::leave::Leaver;
@@ -182,7 +182,7 @@ impl Shard {
 
     /// OffsetFetch for everything. `None`: there is no such group.
     #[must_use]
-    pub fn fetch_all(&self, group: &str) -> Option<Vec<(Str, Vec<(i32, Fetched)>)>> {
+    pub fn fetch_all(&self, group: &str) -> Option<FetchedTopics> {
         self.groups.get(group).map(Group::fetch_all)
     }
 
@@ -242,6 +242,12 @@ impl Shard {
                 out.append(records, Purpose::OffsetsDropped { group: id.clone(), dropped }.into());
             }
         }
+    }
+
+    /// What there is, for tests that look inside.
+    #[cfg(test)]
+    pub(super) fn groups_for_test(&self) -> &BTreeMap<Str, Group> {
+        &self.groups
     }
 
     fn has_room(&self, asked: usize) -> bool {

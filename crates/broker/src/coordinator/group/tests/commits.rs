@@ -17,16 +17,16 @@ fn a_consumer_without_a_group_commits_as_long_as_there_are_no_members() {
          commit - t:0=7
          fetch t:0",
         expect![[r#"
-                 0 fetched t:0: no such group
-                 0 - about offsets: NONE NONE
-                 0 fetched t:0: 5 "note"
-                 0 fetched t:2: -1 ""
-                 0 fetched all: t:0=5 t:1=6
-                 0 groups: g Empty 
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 - about all offsets: UNKNOWN_MEMBER_ID
-                 0 fetched t:0: 5 "note"
-                 0 a still waits
+            0      fetched t:0: no such group
+            0      - about offsets: NONE NONE
+            0      fetched t:0: 5 "note"
+            0      fetched t:2: -1 ""
+            0      fetched all: t:0=5 t:1=6
+            0      groups: g Empty 
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      - about all offsets: UNKNOWN_MEMBER_ID
+            0      fetched t:0: 5 "note"
+            0      a still waits
         "#]],
     );
 }
@@ -47,19 +47,19 @@ fn members_commit_in_their_generation_and_not_before_they_have_work() {
          commit a t:0=5
          fetch t:0",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 b did not join: MEMBER_ID_REQUIRED
-              6000 a joined generation 1 (range), leads a b
-              6000 b joined generation 1 (range), follows a
-              6000 a about all offsets: REBALANCE_IN_PROGRESS
-              6000 a does "1"
-              6000 a about offsets: NONE
-              6000 a about all offsets: ILLEGAL_GENERATION
-              6000 a about all offsets: ILLEGAL_GENERATION
-              6000 nobody about all offsets: UNKNOWN_MEMBER_ID
-              6000 leavers left: NONE
-              6000 a about offsets: NONE
-              6000 fetched t:0: 5 ""
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      b did not join: MEMBER_ID_REQUIRED
+            6000   a joined generation 1 (range), leads a b
+            6000   b joined generation 1 (range), follows a
+            6000   a about all offsets: REBALANCE_IN_PROGRESS
+            6000   a does "1"
+            6000   a about offsets: NONE
+            6000   a about all offsets: ILLEGAL_GENERATION
+            6000   a about all offsets: ILLEGAL_GENERATION
+            6000   nobody about all offsets: UNKNOWN_MEMBER_ID
+            6000   leavers left: NONE
+            6000   a about offsets: NONE
+            6000   fetched t:0: 5 ""
         "#]],
     );
 }
@@ -77,12 +77,12 @@ fn a_commit_keeps_the_session() {
          wait 10001
          beat a",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-              3000 a joined generation 1 (range), leads a
-              3000 a does "1"
-             12000 a about offsets: NONE
-             21000 a beats: NONE
-             31001 a beats: UNKNOWN_MEMBER_ID
+            0      a did not join: MEMBER_ID_REQUIRED
+            3000   a joined generation 1 (range), leads a
+            3000   a does "1"
+            12000  a about offsets: NONE
+            21000  a beats: NONE
+            31001  a beats: UNKNOWN_MEMBER_ID
         "#]],
     );
 }
@@ -92,7 +92,7 @@ fn a_group_that_does_not_exist_has_no_generation() {
     check(
         "commit - t:0=1 generation=3",
         expect![[r#"
-                 0 - about all offsets: GROUP_ID_NOT_FOUND
+            0      - about all offsets: GROUP_ID_NOT_FOUND
         "#]],
     );
 }
@@ -104,8 +104,8 @@ fn metadata_has_a_size() {
         "commit - t:0=1/long t:1=2/abc
          fetch all",
         expect![[r#"
-                 0 - about offsets: OFFSET_METADATA_TOO_LARGE NONE
-                 0 fetched all: t:1=2
+            0      - about offsets: OFFSET_METADATA_TOO_LARGE NONE
+            0      fetched all: t:1=2
         "#]],
     );
 }
@@ -121,10 +121,10 @@ fn what_is_not_stored_is_not_committed() {
          restart
          fetch t:0",
         expect![[r#"
-                 0 - about offsets: NONE
-                 0 - about offsets: COORDINATOR_NOT_AVAILABLE
-                 0 fetched t:0: 1 ""
-                 0 fetched t:0: 1 ""
+            0      - about offsets: NONE
+            0      - about offsets: COORDINATOR_NOT_AVAILABLE
+            0      fetched t:0: 1 ""
+            0      fetched t:0: 1 ""
         "#]],
     );
 }
@@ -144,17 +144,17 @@ fn offsets_are_deleted_unless_somebody_reads_the_topic() {
          forget u:0
          fetch all",
         expect![[r#"
-                 0 tool about all offsets: GROUP_ID_NOT_FOUND
-                 0 - about offsets: NONE NONE
-                 0 a did not join: MEMBER_ID_REQUIRED
-              3000 a joined generation 1 (range), leads a
-              3000 tool about offsets: NONE GROUP_SUBSCRIBED_TO_TOPIC
-              3000 a does "1"
-              3000 tool about offsets: NONE GROUP_SUBSCRIBED_TO_TOPIC NONE
-              3000 fetched all: u:0=2
-              3000 leavers left: NONE
-              3000 tool about offsets: NONE
-              3000 fetched all: 
+            0      tool about all offsets: GROUP_ID_NOT_FOUND
+            0      - about offsets: NONE NONE
+            0      a did not join: MEMBER_ID_REQUIRED
+            3000   a joined generation 1 (range), leads a
+            3000   tool about offsets: NONE GROUP_SUBSCRIBED_TO_TOPIC
+            3000   a does "1"
+            3000   tool about offsets: NONE GROUP_SUBSCRIBED_TO_TOPIC NONE
+            3000   fetched all: u:0=2
+            3000   leavers left: NONE
+            3000   tool about offsets: NONE
+            3000   fetched all: 
         "#]],
     );
 }
@@ -166,10 +166,10 @@ fn another_kind_of_group_must_be_empty_for_that() {
          enter a kind=connect
          forget t:0",
         expect![[r#"
-                 0 - about offsets: NONE
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 tool about all offsets: NON_EMPTY_GROUP
-                 0 a still waits
+            0      - about offsets: NONE
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      tool about all offsets: NON_EMPTY_GROUP
+            0      a still waits
         "#]],
     );
 }
@@ -183,9 +183,9 @@ fn a_deleted_topic_takes_its_offsets_along() {
          restart
          fetch all",
         expect![[r#"
-                 0 - about offsets: NONE NONE NONE
-                 0 fetched all: u:0=3
-                 0 fetched all: u:0=3
+            0      - about offsets: NONE NONE NONE
+            0      fetched all: u:0=3
+            0      fetched all: u:0=3
         "#]],
     );
 }
@@ -211,12 +211,12 @@ fn offsets_expire_when_the_group_has_been_empty_for_the_retention_time() {
          restart
          list",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-              3000 a joined generation 1 (range), leads a
-              3000 a does "1"
-              3000 a about offsets: NONE NONE
-             63000 fetched all: t:0=1
-             63000 leavers left: NONE
+            0      a did not join: MEMBER_ID_REQUIRED
+            3000   a joined generation 1 (range), leads a
+            3000   a does "1"
+            3000   a about offsets: NONE NONE
+            63000  fetched all: t:0=1
+            63000  leavers left: NONE
             122999 fetched all: t:0=1
             123000 groups: 
             123000 groups: 
@@ -239,11 +239,11 @@ fn offsets_of_a_consumer_without_a_group_expire_by_their_commit() {
          upkeep
          list",
         expect![[r#"
-                 0 - about offsets: NONE
-             30000 - about offsets: NONE
-             30000 - about offsets: NONE
-             60000 fetched all: t:1=2
-             90000 groups: 
+            0      - about offsets: NONE
+            30000  - about offsets: NONE
+            30000  - about offsets: NONE
+            60000  fetched all: t:1=2
+            90000  groups: 
         "#]],
     );
 }

@@ -13,10 +13,10 @@ fn a_client_without_an_id_is_given_one_and_comes_back_with_it() {
          sync a a=work
          describe",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-              3000 a joined generation 1 (range), leads a
-              3000 a does "work"
-              3000 group: NONE Stable "range" a="work"
+            0      a did not join: MEMBER_ID_REQUIRED
+            3000   a joined generation 1 (range), leads a
+            3000   a does "work"
+            3000   group: NONE Stable "range" a="work"
         "#]],
     );
 }
@@ -28,8 +28,8 @@ fn an_old_client_joins_at_once() {
          wait 3000
          sync a a=work",
         expect![[r#"
-              3000 a joined generation 1 (range), leads a
-              3000 a does "work"
+            3000   a joined generation 1 (range), leads a
+            3000   a does "work"
         "#]],
     );
 }
@@ -43,10 +43,10 @@ fn an_id_that_nobody_comes_back_with_is_forgotten() {
          list
          join a",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 groups: g Empty 
-             10001 groups: 
-             10001 a did not join: UNKNOWN_MEMBER_ID
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      groups: g Empty 
+            10001  groups: 
+            10001  a did not join: UNKNOWN_MEMBER_ID
         "#]],
     );
 }
@@ -58,10 +58,10 @@ fn ids_are_not_invented() {
          enter b
          join a id=made-up",
         expect![[r#"
-                 0 a did not join: UNKNOWN_MEMBER_ID
-                 0 b did not join: MEMBER_ID_REQUIRED
-                 0 a did not join: UNKNOWN_MEMBER_ID
-                 0 b still waits
+            0      a did not join: UNKNOWN_MEMBER_ID
+            0      b did not join: MEMBER_ID_REQUIRED
+            0      a did not join: UNKNOWN_MEMBER_ID
+            0      b still waits
         "#]],
     );
 }
@@ -78,14 +78,14 @@ fn the_first_rebalance_waits_for_others_as_long_as_they_keep_coming() {
          enter d rebalance=7000
          wait 600",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-              2000 b did not join: MEMBER_ID_REQUIRED
-              4000 c did not join: MEMBER_ID_REQUIRED
-              6500 d did not join: MEMBER_ID_REQUIRED
-              7000 a joined generation 1 (range), leads a b c d
-              7000 b joined generation 1 (range), follows a
-              7000 c joined generation 1 (range), follows a
-              7000 d joined generation 1 (range), follows a
+            0      a did not join: MEMBER_ID_REQUIRED
+            2000   b did not join: MEMBER_ID_REQUIRED
+            4000   c did not join: MEMBER_ID_REQUIRED
+            6500   d did not join: MEMBER_ID_REQUIRED
+            7000   a joined generation 1 (range), leads a b c d
+            7000   b joined generation 1 (range), follows a
+            7000   c joined generation 1 (range), follows a
+            7000   d joined generation 1 (range), follows a
         "#]],
     );
 }
@@ -100,13 +100,13 @@ fn without_a_delay_the_first_member_starts_alone() {
          beat a
          join a",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 a joined generation 1 (range), leads a
-                 0 a does "all"
-                 0 b did not join: MEMBER_ID_REQUIRED
-                 0 a beats: REBALANCE_IN_PROGRESS
-                 0 a joined generation 2 (range), leads a b
-                 0 b joined generation 2 (range), follows a
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      a joined generation 1 (range), leads a
+            0      a does "all"
+            0      b did not join: MEMBER_ID_REQUIRED
+            0      a beats: REBALANCE_IN_PROGRESS
+            0      a joined generation 2 (range), leads a b
+            0      b joined generation 2 (range), follows a
         "#]],
     );
 }
@@ -118,9 +118,9 @@ fn session_timeouts_have_bounds() {
          join a session=1800001
          join a session=6000",
         expect![[r#"
-                 0 a did not join: INVALID_SESSION_TIMEOUT
-                 0 a did not join: INVALID_SESSION_TIMEOUT
-                 0 a did not join: MEMBER_ID_REQUIRED
+            0      a did not join: INVALID_SESSION_TIMEOUT
+            0      a did not join: INVALID_SESSION_TIMEOUT
+            0      a did not join: MEMBER_ID_REQUIRED
         "#]],
     );
 }
@@ -135,16 +135,16 @@ fn protocols_must_have_one_in_common_and_the_most_wanted_is_elected() {
          enter e kind=connect
          wait 6000",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 b did not join: MEMBER_ID_REQUIRED
-                 0 c did not join: MEMBER_ID_REQUIRED
-                 0 d did not join: INCONSISTENT_GROUP_PROTOCOL
-                 0 d did not join: INCONSISTENT_GROUP_PROTOCOL
-                 0 e did not join: INCONSISTENT_GROUP_PROTOCOL
-                 0 e did not join: INCONSISTENT_GROUP_PROTOCOL
-              6000 a joined generation 1 (sticky), leads a b c
-              6000 b joined generation 1 (sticky), follows a
-              6000 c joined generation 1 (sticky), follows a
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      b did not join: MEMBER_ID_REQUIRED
+            0      c did not join: MEMBER_ID_REQUIRED
+            0      d did not join: INCONSISTENT_GROUP_PROTOCOL
+            0      d did not join: INCONSISTENT_GROUP_PROTOCOL
+            0      e did not join: INCONSISTENT_GROUP_PROTOCOL
+            0      e did not join: INCONSISTENT_GROUP_PROTOCOL
+            6000   a joined generation 1 (sticky), leads a b c
+            6000   b joined generation 1 (sticky), follows a
+            6000   c joined generation 1 (sticky), follows a
         "#]],
     );
 }
@@ -156,9 +156,9 @@ fn an_empty_group_needs_a_kind_and_a_protocol() {
          join a kind=
          list",
         expect![[r#"
-                 0 a did not join: INCONSISTENT_GROUP_PROTOCOL
-                 0 a did not join: INCONSISTENT_GROUP_PROTOCOL
-                 0 groups: 
+            0      a did not join: INCONSISTENT_GROUP_PROTOCOL
+            0      a did not join: INCONSISTENT_GROUP_PROTOCOL
+            0      groups: 
         "#]],
     );
 }
@@ -177,18 +177,18 @@ fn the_group_has_a_size() {
          join a
          join c",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 b did not join: MEMBER_ID_REQUIRED
-                 0 c did not join: GROUP_MAX_SIZE_REACHED
-                 0 c did not join: GROUP_MAX_SIZE_REACHED
-              6000 a joined generation 1 (range), leads a b
-              6000 b joined generation 1 (range), follows a
-              6000 c did not join: GROUP_MAX_SIZE_REACHED
-              6000 c did not join: GROUP_MAX_SIZE_REACHED
-              6000 a does "1"
-              6000 b joined generation 1 (range), follows a
-              6000 c did not join: MEMBER_ID_REQUIRED
-              6000 a still waits
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      b did not join: MEMBER_ID_REQUIRED
+            0      c did not join: GROUP_MAX_SIZE_REACHED
+            0      c did not join: GROUP_MAX_SIZE_REACHED
+            6000   a joined generation 1 (range), leads a b
+            6000   b joined generation 1 (range), follows a
+            6000   c did not join: GROUP_MAX_SIZE_REACHED
+            6000   c did not join: GROUP_MAX_SIZE_REACHED
+            6000   a does "1"
+            6000   b joined generation 1 (range), follows a
+            6000   c did not join: MEMBER_ID_REQUIRED
+            6000   a still waits
         "#]],
     );
 }
@@ -200,8 +200,8 @@ fn groups_are_counted() {
         "join a
          commit - t:0=1",
         expect![[r#"
-                 0 a did not join: POLICY_VIOLATION
-                 0 - about all offsets: POLICY_VIOLATION
+            0      a did not join: POLICY_VIOLATION
+            0      - about all offsets: POLICY_VIOLATION
         "#]],
     );
 }

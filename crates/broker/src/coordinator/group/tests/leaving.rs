@@ -18,16 +18,16 @@ fn the_last_to_leave_empties_the_group() {
          describe
          delete",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-              3000 a joined generation 1 (range), leads a
-              3000 a does "1"
-              3000 leavers left: NONE
-              3000 group: NONE Empty ""
-              3000 a beats: UNKNOWN_MEMBER_ID
-              3000 leavers left: UNKNOWN_MEMBER_ID
-              3000 group deleted: NONE
-              3000 group: GROUP_ID_NOT_FOUND Dead ""
-              3000 group deleted: GROUP_ID_NOT_FOUND
+            0      a did not join: MEMBER_ID_REQUIRED
+            3000   a joined generation 1 (range), leads a
+            3000   a does "1"
+            3000   leavers left: NONE
+            3000   group: NONE Empty ""
+            3000   a beats: UNKNOWN_MEMBER_ID
+            3000   leavers left: UNKNOWN_MEMBER_ID
+            3000   group deleted: NONE
+            3000   group: GROUP_ID_NOT_FOUND Dead ""
+            3000   group deleted: GROUP_ID_NOT_FOUND
         "#]],
     );
 }
@@ -45,16 +45,16 @@ fn a_leaver_makes_the_others_rebalance() {
          join b
          delete",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 b did not join: MEMBER_ID_REQUIRED
-              6000 a joined generation 1 (range), leads a b
-              6000 b joined generation 1 (range), follows a
-              6000 a does "1"
-              6000 b does "2"
-              6000 leavers left: NONE
-              6000 b beats: REBALANCE_IN_PROGRESS
-              6000 b joined generation 2 (range), leads b
-              6000 group deleted: NON_EMPTY_GROUP
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      b did not join: MEMBER_ID_REQUIRED
+            6000   a joined generation 1 (range), leads a b
+            6000   b joined generation 1 (range), follows a
+            6000   a does "1"
+            6000   b does "2"
+            6000   leavers left: NONE
+            6000   b beats: REBALANCE_IN_PROGRESS
+            6000   b joined generation 2 (range), leads b
+            6000   group deleted: NON_EMPTY_GROUP
         "#]],
     );
 }
@@ -70,13 +70,13 @@ fn several_leave_at_once_each_with_its_answer() {
          leave c instance=one instance=nobody
          beat b",
         expect![[r#"
-                 0 c did not join: MEMBER_ID_REQUIRED
-              6000 c joined generation 1 (range), follows a
-              6000 a joined generation 1 (range), leads c a b
-              6000 b joined generation 1 (range), follows a
-              9000 a does "1"
-              9000 leavers left: NONE NONE UNKNOWN_MEMBER_ID
-              9000 b beats: REBALANCE_IN_PROGRESS
+            0      c did not join: MEMBER_ID_REQUIRED
+            6000   c joined generation 1 (range), follows a
+            6000   a joined generation 1 (range), leads c a b
+            6000   b joined generation 1 (range), follows a
+            9000   a does "1"
+            9000   leavers left: NONE NONE UNKNOWN_MEMBER_ID
+            9000   b beats: REBALANCE_IN_PROGRESS
         "#]],
     );
 }
@@ -93,16 +93,16 @@ fn who_leaves_while_waiting_is_answered() {
          leave c
          join a",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 b did not join: MEMBER_ID_REQUIRED
-              6000 a joined generation 1 (range), leads a b
-              6000 b joined generation 1 (range), follows a
-              6000 b did not sync: UNKNOWN_MEMBER_ID
-              6000 leavers left: NONE
-              6000 c did not join: MEMBER_ID_REQUIRED
-              6000 c did not join: UNKNOWN_MEMBER_ID
-              6000 leavers left: NONE
-              6000 a joined generation 2 (range), leads a
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      b did not join: MEMBER_ID_REQUIRED
+            6000   a joined generation 1 (range), leads a b
+            6000   b joined generation 1 (range), follows a
+            6000   b did not sync: UNKNOWN_MEMBER_ID
+            6000   leavers left: NONE
+            6000   c did not join: MEMBER_ID_REQUIRED
+            6000   c did not join: UNKNOWN_MEMBER_ID
+            6000   leavers left: NONE
+            6000   a joined generation 2 (range), leads a
         "#]],
     );
 }
@@ -118,13 +118,13 @@ fn an_id_that_was_handed_out_can_be_given_back() {
          leave b
          list",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-              3000 a joined generation 1 (range), leads a
-              3000 a does "1"
-              3000 b did not join: MEMBER_ID_REQUIRED
-              3000 a beats: NONE
-              3000 leavers left: NONE
-              3000 groups: g Stable consumer
+            0      a did not join: MEMBER_ID_REQUIRED
+            3000   a joined generation 1 (range), leads a
+            3000   a does "1"
+            3000   b did not join: MEMBER_ID_REQUIRED
+            3000   a beats: NONE
+            3000   leavers left: NONE
+            3000   groups: g Stable consumer
         "#]],
     );
 }
@@ -142,11 +142,11 @@ fn leaving_is_only_confirmed_when_the_log_knows() {
          restart
          describe",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-              3000 a joined generation 1 (range), leads a
-              3000 a does "1"
-              3000 leavers did not leave: COORDINATOR_NOT_AVAILABLE
-              3000 group: NONE Empty ""
+            0      a did not join: MEMBER_ID_REQUIRED
+            3000   a joined generation 1 (range), leads a
+            3000   a does "1"
+            3000   leavers did not leave: COORDINATOR_NOT_AVAILABLE
+            3000   group: NONE Empty ""
         "#]],
     );
 }
@@ -160,11 +160,11 @@ fn leaving_before_the_first_generation_leaves_an_empty_group() {
          list
          delete",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 a did not join: UNKNOWN_MEMBER_ID
-                 0 leavers left: NONE
-              3000 groups: g Empty consumer
-              3000 group deleted: NONE
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      a did not join: UNKNOWN_MEMBER_ID
+            0      leavers left: NONE
+            3000   groups: g Empty consumer
+            3000   group deleted: NONE
         "#]],
     );
 }

@@ -17,15 +17,15 @@ fn members_are_called_by_their_heartbeats_and_the_slow_are_left_behind() {
          sync b b=all
          describe",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 a joined generation 1 (range), leads a
-                 0 a does "all"
-                 0 b did not join: MEMBER_ID_REQUIRED
-                 0 a beats: REBALANCE_IN_PROGRESS
-              5000 b joined generation 2 (range), leads b
-              5000 a beats: UNKNOWN_MEMBER_ID
-              5000 b does "all"
-              5000 group: NONE Stable "range" b="all"
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      a joined generation 1 (range), leads a
+            0      a does "all"
+            0      b did not join: MEMBER_ID_REQUIRED
+            0      a beats: REBALANCE_IN_PROGRESS
+            5000   b joined generation 2 (range), leads b
+            5000   a beats: UNKNOWN_MEMBER_ID
+            5000   b does "all"
+            5000   group: NONE Stable "range" b="all"
         "#]],
     );
 }
@@ -45,16 +45,16 @@ fn a_lost_member_is_replaced_as_leader() {
          join b
          sync b b=all",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 b did not join: MEMBER_ID_REQUIRED
-              6000 a joined generation 1 (range), leads a b
-              6000 b joined generation 1 (range), follows a
-              6000 a does "1"
-              6000 b does "2"
-             11000 b beats: NONE
-             16000 b beats: REBALANCE_IN_PROGRESS
-             16000 b joined generation 2 (range), leads b
-             16000 b does "all"
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      b did not join: MEMBER_ID_REQUIRED
+            6000   a joined generation 1 (range), leads a b
+            6000   b joined generation 1 (range), follows a
+            6000   a does "1"
+            6000   b does "2"
+            11000  b beats: NONE
+            16000  b beats: REBALANCE_IN_PROGRESS
+            16000  b joined generation 2 (range), leads b
+            16000  b does "all"
         "#]],
     );
 }
@@ -72,17 +72,17 @@ fn joining_in_the_middle_of_a_sync_starts_again() {
          join b
          sync a a=1 b=2 c=3",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 b did not join: MEMBER_ID_REQUIRED
-              6000 a joined generation 1 (range), leads a b
-              6000 b joined generation 1 (range), follows a
-              6000 c did not join: MEMBER_ID_REQUIRED
-              6000 b did not sync: REBALANCE_IN_PROGRESS
-              6000 a did not sync: REBALANCE_IN_PROGRESS
-              6000 a joined generation 2 (range), leads a b c
-              6000 b joined generation 2 (range), follows a
-              6000 c joined generation 2 (range), follows a
-              6000 a does "1"
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      b did not join: MEMBER_ID_REQUIRED
+            6000   a joined generation 1 (range), leads a b
+            6000   b joined generation 1 (range), follows a
+            6000   c did not join: MEMBER_ID_REQUIRED
+            6000   b did not sync: REBALANCE_IN_PROGRESS
+            6000   a did not sync: REBALANCE_IN_PROGRESS
+            6000   a joined generation 2 (range), leads a b c
+            6000   b joined generation 2 (range), follows a
+            6000   c joined generation 2 (range), follows a
+            6000   a does "1"
         "#]],
     );
 }
@@ -101,17 +101,17 @@ fn a_repeated_join_is_answered_without_a_rebalance() {
          join a
          beat b",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 b did not join: MEMBER_ID_REQUIRED
-              6000 a joined generation 1 (range), leads a b
-              6000 b joined generation 1 (range), follows a
-              6000 b joined generation 1 (range), follows a
-              6000 a joined generation 1 (range), leads a b
-              6000 a does "1"
-              6000 b joined generation 1 (range), follows a
-              6000 a beats: NONE
-              6000 b beats: REBALANCE_IN_PROGRESS
-              6000 a still waits
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      b did not join: MEMBER_ID_REQUIRED
+            6000   a joined generation 1 (range), leads a b
+            6000   b joined generation 1 (range), follows a
+            6000   b joined generation 1 (range), follows a
+            6000   a joined generation 1 (range), leads a b
+            6000   a does "1"
+            6000   b joined generation 1 (range), follows a
+            6000   a beats: NONE
+            6000   b beats: REBALANCE_IN_PROGRESS
+            6000   a still waits
         "#]],
     );
 }
@@ -126,13 +126,13 @@ fn other_metadata_starts_a_rebalance() {
          join b topics=t,u
          beat a",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 b did not join: MEMBER_ID_REQUIRED
-              6000 a joined generation 1 (range), leads a b
-              6000 b joined generation 1 (range), follows a
-              6000 a does "1"
-              6000 a beats: REBALANCE_IN_PROGRESS
-              6000 b still waits
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      b did not join: MEMBER_ID_REQUIRED
+            6000   a joined generation 1 (range), leads a b
+            6000   b joined generation 1 (range), follows a
+            6000   a does "1"
+            6000   a beats: REBALANCE_IN_PROGRESS
+            6000   b still waits
         "#]],
     );
 }
@@ -149,14 +149,14 @@ fn who_does_not_sync_is_out() {
          join b
          sync b b=all",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 b did not join: MEMBER_ID_REQUIRED
-              4000 a joined generation 1 (range), leads a b
-              4000 b joined generation 1 (range), follows a
-              8000 b did not sync: REBALANCE_IN_PROGRESS
-              8000 a beats: UNKNOWN_MEMBER_ID
-              8000 b joined generation 2 (range), leads b
-              8000 b does "all"
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      b did not join: MEMBER_ID_REQUIRED
+            4000   a joined generation 1 (range), leads a b
+            4000   b joined generation 1 (range), follows a
+            8000   b did not sync: REBALANCE_IN_PROGRESS
+            8000   a beats: UNKNOWN_MEMBER_ID
+            8000   b joined generation 2 (range), leads b
+            8000   b does "all"
         "#]],
     );
 }
@@ -173,14 +173,14 @@ fn the_generation_must_be_the_present_one() {
          beat a
          beat nobody",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-              3000 a joined generation 1 (range), leads a
-              3000 a did not sync: ILLEGAL_GENERATION
-              3000 a did not sync: INCONSISTENT_GROUP_PROTOCOL
-              3000 a beats: ILLEGAL_GENERATION
-              3000 a does ""
-              3000 a beats: NONE
-              3000 nobody beats: UNKNOWN_MEMBER_ID
+            0      a did not join: MEMBER_ID_REQUIRED
+            3000   a joined generation 1 (range), leads a
+            3000   a did not sync: ILLEGAL_GENERATION
+            3000   a did not sync: INCONSISTENT_GROUP_PROTOCOL
+            3000   a beats: ILLEGAL_GENERATION
+            3000   a does ""
+            3000   a beats: NONE
+            3000   nobody beats: UNKNOWN_MEMBER_ID
         "#]],
     );
 }
@@ -200,16 +200,16 @@ fn an_assignment_that_cannot_be_stored_is_none() {
          join b
          sync a a=1 b=2",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 b did not join: MEMBER_ID_REQUIRED
-              6000 a joined generation 1 (range), leads a b
-              6000 b joined generation 1 (range), follows a
-              6000 a did not sync: COORDINATOR_NOT_AVAILABLE
-              6000 b did not sync: COORDINATOR_NOT_AVAILABLE
-              6000 a beats: REBALANCE_IN_PROGRESS
-              6000 a joined generation 2 (range), leads a b
-              6000 b joined generation 2 (range), follows a
-              6000 a does "1"
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      b did not join: MEMBER_ID_REQUIRED
+            6000   a joined generation 1 (range), leads a b
+            6000   b joined generation 1 (range), follows a
+            6000   a did not sync: COORDINATOR_NOT_AVAILABLE
+            6000   b did not sync: COORDINATOR_NOT_AVAILABLE
+            6000   a beats: REBALANCE_IN_PROGRESS
+            6000   a joined generation 2 (range), leads a b
+            6000   b joined generation 2 (range), follows a
+            6000   a does "1"
         "#]],
     );
 }
@@ -222,9 +222,9 @@ fn a_rebalance_timeout_of_nothing_leaves_nobody_hanging() {
          wait 1
          list",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-              3000 a joined generation 1 (range), leads a
-              3001 groups: g Empty consumer
+            0      a did not join: MEMBER_ID_REQUIRED
+            3000   a joined generation 1 (range), leads a
+            3001   groups: g Empty consumer
         "#]],
     );
 }
@@ -236,9 +236,9 @@ fn a_second_join_takes_the_place_of_the_first() {
          join a
          wait 3000",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 a did not join: REBALANCE_IN_PROGRESS
-              3000 a joined generation 1 (range), leads a
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      a did not join: REBALANCE_IN_PROGRESS
+            3000   a joined generation 1 (range), leads a
         "#]],
     );
 }

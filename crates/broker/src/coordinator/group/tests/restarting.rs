@@ -22,19 +22,19 @@ fn members_go_on_as_if_nothing_had_happened() {
          fetch t:0
          join a2 instance=one",
         expect![[r#"
-                 0 b did not join: MEMBER_ID_REQUIRED
-              6000 b joined generation 1 (range), follows a
-              6000 a joined generation 1 (range), leads b a
-              6000 a does "1"
-              6000 b about offsets: NONE
-              6000 group: NONE Stable "range" b="2" a="1"
-              6000 a beats: NONE
-              6000 b beats: NONE
-              6000 b joined generation 1 (range), follows a
-              6000 b does "2"
-              6000 b about offsets: NONE
-              6000 fetched t:0: 6 ""
-              6000 a2 joined generation 1 (range), leads b a2, skips the assignment
+            0      b did not join: MEMBER_ID_REQUIRED
+            6000   b joined generation 1 (range), follows a
+            6000   a joined generation 1 (range), leads b a
+            6000   a does "1"
+            6000   b about offsets: NONE
+            6000   group: NONE Stable "range" b="2" a="1"
+            6000   a beats: NONE
+            6000   b beats: NONE
+            6000   b joined generation 1 (range), follows a
+            6000   b does "2"
+            6000   b about offsets: NONE
+            6000   fetched t:0: 6 ""
+            6000   a2 joined generation 1 (range), leads b a2, skips the assignment
         "#]],
     );
 }
@@ -51,11 +51,11 @@ fn members_that_died_with_it_expire() {
          wait 1
          describe",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-              3000 a joined generation 1 (range), leads a
-              3000 a does "1"
-             12999 group: NONE Stable "range" a="1"
-             13000 group: NONE Empty ""
+            0      a did not join: MEMBER_ID_REQUIRED
+            3000   a joined generation 1 (range), leads a
+            3000   a does "1"
+            12999  group: NONE Stable "range" a="1"
+            13000  group: NONE Empty ""
         "#]],
     );
 }
@@ -74,16 +74,16 @@ fn a_rebalance_in_progress_starts_again() {
          join a
          beat b",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-                 0 b did not join: MEMBER_ID_REQUIRED
-              6000 a joined generation 1 (range), leads a b
-              6000 b joined generation 1 (range), follows a
-              6000 a does "1"
-              6000 c did not join: MEMBER_ID_REQUIRED
-              6000 a beats: NONE
-              6000 c did not join: UNKNOWN_MEMBER_ID
-              6000 b beats: REBALANCE_IN_PROGRESS
-              6000 a still waits
+            0      a did not join: MEMBER_ID_REQUIRED
+            0      b did not join: MEMBER_ID_REQUIRED
+            6000   a joined generation 1 (range), leads a b
+            6000   b joined generation 1 (range), follows a
+            6000   a does "1"
+            6000   c did not join: MEMBER_ID_REQUIRED
+            6000   a beats: NONE
+            6000   c did not join: UNKNOWN_MEMBER_ID
+            6000   b beats: REBALANCE_IN_PROGRESS
+            6000   a still waits
         "#]],
     );
 }
@@ -101,14 +101,14 @@ fn deleted_groups_stay_deleted() {
          list
          fetch t:0",
         expect![[r#"
-                 0 a did not join: MEMBER_ID_REQUIRED
-              3000 a joined generation 1 (range), leads a
-              3000 a does "1"
-              3000 a about offsets: NONE
-              3000 leavers left: NONE
-              3000 group deleted: NONE
-              3000 groups: 
-              3000 fetched t:0: no such group
+            0      a did not join: MEMBER_ID_REQUIRED
+            3000   a joined generation 1 (range), leads a
+            3000   a does "1"
+            3000   a about offsets: NONE
+            3000   leavers left: NONE
+            3000   group deleted: NONE
+            3000   groups: 
+            3000   fetched t:0: no such group
         "#]],
     );
 }

@@ -79,7 +79,7 @@ impl<'a> Words<'a> {
 impl World {
     pub(super) fn new(settings: Settings) -> World {
         World {
-            shard: Shard::new(settings.clone(), Metrics::default()),
+            shard: Shard::new(settings.clone(), Metrics::new(&telemetry::Registry::new())),
             settings,
             log: Vec::new(),
             now: Now { wall_ms: 1_000_000_000_000, steady_ms: 0 },
@@ -108,7 +108,7 @@ impl World {
     }
 
     fn say(&mut self, line: &str) {
-        writeln!(self.transcript, "{:>6} {line}", self.now.steady_ms).unwrap();
+        writeln!(self.transcript, "{:<6} {line}", self.now.steady_ms).unwrap();
     }
 
     fn command(&mut self, verb: &str, rest: &[&str]) {
@@ -357,7 +357,7 @@ impl World {
     /// The broker dies, and what it knows afterwards is what the log holds.
     pub(super) fn restart(&mut self) {
         self.waiting.clear();
-        self.shard = Shard::new(self.settings.clone(), Metrics::default());
+        self.shard = Shard::new(self.settings.clone(), Metrics::new(&telemetry::Registry::new()));
         for record in self.log.clone() {
             self.shard.replay(record);
         }
