@@ -5,7 +5,7 @@
 //! - [`clock`] is where time comes from, the only place on this side of Penstock that reads a real clock;
 //! - [`machine`] turns intent and observation into actions and a status, with a little memory and no I/O;
 //! - [`driver`] is the loop around it: observe, step, perform;
-//! - [`board`] is where agents in one process put up what they say.
+//! - [`fleet`] is all drivers of one process, and [`board`] where they put up what they say.
 //!
 //! Both seams have more than one user from the first day: child processes on one machine (`local`) and a fake world
 //! with virtual time (`sim`) both run the same [`Machine`], and Kubernetes will.
@@ -17,6 +17,7 @@ pub mod board;
 pub mod clock;
 pub mod dispatch;
 pub mod driver;
+pub mod fleet;
 pub mod machine;
 pub mod substrate;
 
@@ -24,6 +25,7 @@ pub use board::Board;
 pub use clock::Clock;
 pub use dispatch::{Dispatch, DispatchError};
 pub use driver::Driver;
+pub use fleet::Fleet;
 pub use machine::Machine;
 pub use planner::Decision;
 pub use substrate::{Performed, Substrate, SubstrateError};

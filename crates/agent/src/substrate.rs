@@ -1,12 +1,14 @@
 //! Seam B: what brokers run on. A substrate sees and acts; it never decides.
 //!
-//! A substrate keeps three promises, on which the safety of every decision rests:
+//! A substrate keeps four promises, on which the safety of every decision rests:
 //!
 //! 1. **Honest sight.** What could not be read is a gap in the observation, never an absence. [`Observed::at`] is the
 //!    moment at which looking began.
 //! 2. **Preconditions.** An action that names an incarnation touches no other. `Start` makes no second process beside
 //!    a running one. `RemoveBroker` refuses while a process runs.
-//! 3. **Repetition is harmless.** Performing an action twice does no more than performing it once, also when the first
+//! 3. **A last question.** Right before ending a process, `Restart` and `Stop` ask the broker itself and refuse if it
+//!    checks its logs (unless `Stop` says that this does not matter): it may have begun since it was seen.
+//! 4. **Repetition is harmless.** Performing an action twice does no more than performing it once, also when the first
 //!    attempt was cut off in the middle.
 
 use std::future::Future;

@@ -278,24 +278,27 @@ impl Broker {
     }
 
     /// Ends a start gently, and waits for it. Another start than the named one is left alone.
-    pub(crate) async fn stop(&self, incarnation: &str, host: IpAddr) -> Result<Performed, SubstrateError> {
+    pub(crate) async fn stop(
+        &self,
+        incarnation: &str,
+        spare_recovery: bool,
+        host: IpAddr,
+    ) -> Result<Performed, SubstrateError> {
         let _busy = self.busy.lock().await;
         let watch = match &*self.life.borrow() {
             Life::Running { record, watch } if record.incarnation == incarnation => Arc::clone(watch),
             _ => return Ok(Performed::Unneeded),
         };
+        if spare_recovery {
+            self.refuse_if_recovering(incarnation, host).await?;
+        }
         self.note_asked();
         watch.signal(Signal::TERM).map_err(|error| self.cannot("tell it to stop", error))?;
         if self.ends_within(STOP_GRACE).await {
             return Ok(Performed::Done);
         }
-        let ports = self.ports();
-        if let Some(ports) = ports
-            && let Readiness::Recovering { done, total } =
-                probe::ask(SocketAddr::new(host, ports.admin), incarnation).await
-        {
-            let why = format!("it checks its logs ({done} of {total}) and is left alone until then");
-            return Err(self.cannot("stop it", io::Error::other(why)));
+        if spare_recovery {
+            self.refuse_if_recovering(incarnation, host).await?;
         }
         tracing::warn!(
             broker.id = %self.id,
@@ -308,6 +311,17 @@ impl Broker {
             return Ok(Performed::Done);
         }
         Err(self.cannot("end its process", io::Error::other("it was killed and has not ended yet")))
+    }
+
+    async fn refuse_if_recovering(&self, incarnation: &str, host: IpAddr) -> Result<(), SubstrateError> {
+        let Some(ports) = self.ports() else { return Ok(()) };
+        match probe::ask(SocketAddr::new(host, ports.admin), incarnation).await {
+            Readiness::Recovering { done, total } => {
+                let why = format!("it checks its logs ({done} of {total}) and is left alone until then");
+                Err(self.cannot("stop it", io::Error::other(why)))
+            }
+            Readiness::Ready | Readiness::NotReady { .. } | Readiness::Unknown => Ok(()),
+        }
     }
 
     /// Deletes its place. Whoever calls this forgets the broker afterwards.

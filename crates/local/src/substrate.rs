@@ -113,14 +113,15 @@ impl Local {
         Ok(Local { inner: Arc::new(inner) })
     }
 
-    /// Stops every broker of every cluster gently and keeps all data. For taking the whole platform down, when no
+    /// Stops every broker of every cluster and keeps all data. One that checks its logs is stopped too and begins anew
+    /// when it is started: whoever takes everything down wants nothing left running. For taking the whole platform down, when no
     /// agent runs any more; an agent would start them again.
     pub async fn stop_all_brokers(&self) -> Vec<SubstrateError> {
         let clusters: Vec<Arc<Cluster>> = self.clusters().values().cloned().collect();
         let brokers = clusters.iter().flat_map(|cluster| cluster.brokers());
         let stops = brokers.filter_map(|(_, broker)| {
             let incarnation = broker.incarnation()?;
-            Some(async move { broker.stop(&incarnation, self.inner.host).await })
+            Some(async move { broker.stop(&incarnation, false, self.inner.host).await })
         });
         join_all(stops).await.into_iter().filter_map(Result::err).collect()
     }
@@ -249,13 +250,13 @@ impl Substrate for Local {
                 self.binary(&spec.release)?;
                 one_listener(spec)?;
                 let Some(broker) = cluster.broker(spec.broker) else { return Ok(Performed::Unneeded) };
-                match broker.stop(incarnation, self.inner.host).await? {
+                match broker.stop(incarnation, true, self.inner.host).await? {
                     Performed::Unneeded => Ok(Performed::Unneeded),
                     Performed::Done => self.start(&cluster, spec).await,
                 }
             }
-            Action::Stop { broker, incarnation } => match cluster.broker(*broker) {
-                Some(broker) => broker.stop(incarnation, self.inner.host).await,
+            Action::Stop { broker, incarnation, spare_recovery } => match cluster.broker(*broker) {
+                Some(broker) => broker.stop(incarnation, *spare_recovery, self.inner.host).await,
                 None => Ok(Performed::Unneeded),
             },
             Action::RemoveBroker { broker } => self.remove_broker(&cluster, *broker).await,

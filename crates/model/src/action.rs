@@ -100,6 +100,8 @@ pub enum Action {
         broker: BrokerId,
         /// The start that is to be ended.
         incarnation: String,
+        /// Refuse if the broker checks its logs at that moment. Not set only where its data is to be deleted anyway.
+        spare_recovery: bool,
     },
     /// Delete the broker's place, data included. Its process must have ended.
     RemoveBroker {

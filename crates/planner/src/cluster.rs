@@ -1,10 +1,11 @@
 //! One decision about one cluster: the entry point.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{Action, BrokerId, ClusterIntent, ClusterStatus, Lifecycle, Observed, Reason, Timestamp};
 
-use crate::memory::{Memory, Target};
+use crate::memory::{Hold, Memory, Target};
 use crate::stand::{self, Broker, Brokers};
 use crate::{heal, report, rolling, winding};
 
@@ -110,7 +111,7 @@ impl Wait {
 pub(crate) struct Draft {
     pub(crate) actions: Vec<Action>,
     /// At most one for each broker and one for the cluster as a whole: the one that says most.
-    pub(crate) waits: std::collections::BTreeMap<Option<BrokerId>, Wait>,
+    pub(crate) waits: BTreeMap<Option<BrokerId>, Wait>,
     pub(crate) wakes: Vec<Timestamp>,
 }
 
@@ -120,28 +121,34 @@ impl Draft {
         self.waits.insert(broker, wait);
     }
 
-    /// Takes an action with its reason, unless its target is held back or busy; then the reason is that.
+    /// Takes an action with its reason, unless its target is held back or busy. A target on which the last try failed
+    /// keeps that as its reason until a try succeeds: a status that changes with every try tells nobody anything.
     pub(crate) fn act(&mut self, scene: &Scene<'_>, action: Action, wait: Wait) {
         let target = Target::of(&action);
         let broker = action.broker();
-        if let Some(in_flight) = scene.memory.in_flight.get(&target) {
-            self.wakes.push(in_flight.patience.end());
-            self.wait(broker, wait);
-            return;
-        }
         let spec = match &action {
             Action::Start(spec) | Action::Restart { spec, .. } => Some(spec.fingerprint()),
-            _ => None,
+            Action::Stop { .. } | Action::RemoveBroker { .. } | Action::RemoveRest => None,
         };
-        if let Some(hold) = scene.memory.hold(target, spec.as_deref(), scene.now) {
-            let until = hold.span.end();
-            self.wakes.push(until);
-            let message = format!("{}; the next try is at {until}", hold.message);
-            let stuck = report::needs_a_person(hold.reason);
-            self.wait(broker, Wait { reason: hold.reason, message, stuck });
+        let failed = scene.memory.holds.get(&target).filter(|hold| hold.spec == spec);
+        let held_until = failed.filter(|hold| !hold.span.is_over(scene.now)).map(|hold| hold.span.end());
+        let wait = match (failed, held_until) {
+            (Some(hold), Some(until)) => failed_wait(hold, &format!("the next try is at {until}")),
+            (Some(hold), None) => failed_wait(hold, "it is being tried again"),
+            (None, _) => wait,
+        };
+        self.wait(broker, wait);
+        if scene.memory.in_flight.contains_key(&target) {
             return;
         }
-        self.actions.push(action);
-        self.wait(broker, wait);
+        match held_until {
+            Some(until) => self.wakes.push(until),
+            None => self.actions.push(action),
+        }
     }
+}
+
+fn failed_wait(hold: &Hold, next: &str) -> Wait {
+    let stuck = report::needs_a_person(hold.reason);
+    Wait { reason: hold.reason, message: format!("{}; {next}", hold.message), stuck }
 }

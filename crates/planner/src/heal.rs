@@ -127,6 +127,9 @@ fn ended(broker: &Broker<'_>, exit: &Exit, past: &Past, next: Option<Timestamp>)
                 "broker {id} lost its disk ({said}); bring its storage back, then it starts by itself; {next}"
             ),
         ),
+        Exit::Clean if past.asked => {
+            Wait::new(Reason::BrokerStarting, format!("broker {id} was stopped, as was asked; {next}"))
+        }
         Exit::Clean if past.quick_ends < CRASH_LOOP_ENDS => {
             Wait::new(Reason::BrokerDown, format!("broker {id} was stopped; {next}"))
         }

@@ -122,14 +122,6 @@ impl Memory {
     pub fn underway(&self, broker: BrokerId) -> Option<&Action> {
         self.in_flight.get(&Target::Broker(broker)).map(|in_flight| &in_flight.action)
     }
-
-    /// The hold that keeps a target from being acted on, unless it is over or was about another specification.
-    #[must_use]
-    pub fn hold(&self, target: Target, spec: Option<&str>, now: Timestamp) -> Option<&Hold> {
-        self.holds
-            .get(&target)
-            .filter(|hold| !hold.span.is_over(now) && (hold.spec.is_none() || hold.spec.as_deref() == spec))
-    }
 }
 
 #[cfg(test)]

@@ -34,11 +34,14 @@ pub(crate) fn roll(scene: &Scene<'_>, draft: &mut Draft) {
     }
     let Some(next) = next else { return };
 
+    let blocker = blocker(scene, next, draft);
+    // If nothing will come of the wait of the one that goes first, nothing will come of the others' either.
+    let stuck = blocker.as_ref().is_some_and(|wait| wait.stuck);
     for broker in scene.wanted().filter(|broker| broker.outdated && broker.is_ready()) {
         let message = format!("broker {} waits for its turn: broker {} goes first", broker.id, next.id);
-        draft.wait(Some(broker.id), Wait::new(Reason::Restarting, message));
+        draft.wait(Some(broker.id), Wait { reason: Reason::Restarting, message, stuck });
     }
-    if let Some(blocker) = blocker(scene, next, draft) {
+    if let Some(blocker) = blocker {
         draft.wait(Some(next.id), blocker);
         return;
     }

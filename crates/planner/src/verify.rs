@@ -82,12 +82,14 @@ impl Case<'_> {
                     "a silent broker is not restarted",
                 );
             }
-            Action::Stop { broker, incarnation } => {
+            Action::Stop { broker, incarnation, spare_recovery } => {
                 let ending = matches!(lifecycle, Lifecycle::Stop | Lifecycle::Remove);
                 rule(ending, "only a cluster that is stopped or removed stops brokers");
                 rule(self.incarnation(*broker) == Some(incarnation), "only the start that was seen is ended");
                 let doubt = self.readiness(*broker) == Some(&Readiness::Unknown);
                 rule(!doubt || lifecycle == Lifecycle::Remove, "a silent broker is not stopped");
+                let spared = *spare_recovery || lifecycle == Lifecycle::Remove;
+                rule(spared, "whoever stops a broker spares its recovery");
             }
             Action::RemoveBroker { broker } => {
                 rule(lifecycle == Lifecycle::Remove, "nothing is deleted unless the cluster is removed");
@@ -196,7 +198,7 @@ pub fn brief(action: &Action) -> String {
         Action::Restart { spec, incarnation, .. } => {
             format!("restart broker {} ({incarnation})", spec.broker)
         }
-        Action::Stop { broker, incarnation } => format!("stop broker {broker} ({incarnation})"),
+        Action::Stop { broker, incarnation, .. } => format!("stop broker {broker} ({incarnation})"),
         Action::RemoveBroker { broker } => format!("remove broker {broker}"),
         Action::RemoveRest => "remove the rest".to_owned(),
     }

@@ -76,7 +76,9 @@ pub(crate) fn remove(scene: &Scene<'_>, draft: &mut Draft) {
 
 /// Ends a process gently.
 fn end(scene: &Scene<'_>, id: BrokerId, incarnation: &str, reason: Reason, draft: &mut Draft) {
-    let action = Action::Stop { broker: id, incarnation: incarnation.to_owned() };
+    // Between this look and the signal a broker that starts may begin to check its logs; whoever stops it asks again.
+    let spare_recovery = reason != Reason::Removing;
+    let action = Action::Stop { broker: id, incarnation: incarnation.to_owned(), spare_recovery };
     draft.act(scene, action, Wait::new(reason, format!("broker {id} is being stopped")));
 }
 

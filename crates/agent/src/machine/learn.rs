@@ -12,6 +12,9 @@ use planner::memory::{InFlight, Past, Target};
 pub(super) const STEADY_AFTER: Duration = Duration::from_secs(60);
 
 pub(super) fn learn(memory: &mut Memory, now: Timestamp, intent: &ClusterIntent, seen: &Observed) {
+    if memory.seen_at.is_some_and(|newest| now < newest) {
+        rebase(memory, now);
+    }
     let stale = memory.seen_at.is_some_and(|newest| seen.at < newest);
     if !stale {
         memory.seen_at = Some(seen.at);
@@ -24,8 +27,20 @@ pub(super) fn learn(memory: &mut Memory, now: Timestamp, intent: &ClusterIntent,
     }
     memory.in_flight.retain(|target, in_flight| {
         let settled = !stale && is_settled(*target, in_flight, seen);
-        !settled && !in_flight.patience.is_over(now)
+        // A look that is older than the action proves nothing about its effect, however long ago that was.
+        let lost = !stale && in_flight.patience.is_over(now) && seen.at >= in_flight.patience.from;
+        !settled && !lost
     });
+}
+
+/// The clock was set back. What was noted in the time that has not been would make every observation look old and
+/// every pause last until that time comes round again.
+fn rebase(memory: &mut Memory, now: Timestamp) {
+    memory.seen_at = None;
+    memory.holds.clear();
+    for in_flight in memory.in_flight.values_mut() {
+        in_flight.patience.from = in_flight.patience.from.min(now);
+    }
 }
 
 fn is_hidden(seen: &Observed, id: BrokerId) -> bool {

@@ -109,7 +109,7 @@ async fn a_second_start_beside_a_running_broker_is_not_needed() {
     let (id, pool) = intent.brokers().next().unwrap();
     let start = Action::Start(planner_spec(&intent, id, pool));
     assert_eq!(server.local.perform(intent.cluster, &start).await.unwrap(), agent::Performed::Unneeded);
-    let stop = Action::Stop { broker: id, incarnation: "of yesterday".to_owned() };
+    let stop = Action::Stop { broker: id, incarnation: "of yesterday".to_owned(), spare_recovery: true };
     assert_eq!(server.local.perform(intent.cluster, &stop).await.unwrap(), agent::Performed::Unneeded);
     let remove = Action::RemoveBroker { broker: id };
     let refused = server.local.perform(intent.cluster, &remove).await.unwrap_err();
