@@ -16,6 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
 use rand::Rng;
 use secrecy::{ExposeSecret, SecretBox, SecretSlice};
 use sha2::{Digest, Sha256};
@@ -97,6 +98,16 @@ impl MasterKey {
                 read(path)?.ok_or_else(|| io_error(path, "read back", io::ErrorKind::NotFound.into()))
             }
         }
+    }
+
+    /// A key for one purpose. It tells nothing of the master key or of the keys for other purposes (HMAC-SHA-256 of
+    /// the purpose, as the expanding step of RFC 5869 does it).
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> SecretBox<[u8; KEY_BYTES]> {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(self.key.expose_secret())
+            .expect("HMAC takes a key of any length");
+        mac.update(purpose.as_bytes());
+        SecretBox::new(Box::new(mac.finalize().into_bytes().into()))
     }
 
     /// Seals a secret for one place.

@@ -1,0 +1,22 @@
+//! Files that pages refer to, compiled in. Their names carry their version, so a browser may keep them for ever.
+
+use axum::extract::Path;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+/// The style sheet's name; changes with its content (see the test).
+pub(crate) const STYLE: &str = "console-1.css";
+
+/// htmx, unchanged from its npm package (0BSD).
+pub(crate) const HTMX: &str = "htmx-4.0.1.min.js";
+
+pub(crate) async fn asset(Path(name): Path<String>) -> Response {
+    let (kind, content) = match name.as_str() {
+        STYLE => ("text/css; charset=utf-8", include_str!("../assets/console.css")),
+        HTMX => ("text/javascript; charset=utf-8", include_str!("../assets/htmx-4.0.1.min.js")),
+        _ => return StatusCode::NOT_FOUND.into_response(),
+    };
+    let headers =
+        [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    (headers, content).into_response()
+}
