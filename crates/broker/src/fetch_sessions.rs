@@ -5,6 +5,7 @@
 //! and is told to begin anew. Sessions are bounded in number and in partitions; who gets none works without.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::{ErrorCode, Str};
@@ -61,6 +62,13 @@ pub struct Turn {
     pub incremental: bool,
     /// The epoch that the next fetch must name.
     next_epoch: i32,
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let partitions = self.session.wanted.len();
+        f.debug_struct("Turn").field("id", &self.id).field("partitions", &partitions).finish_non_exhaustive()
+    }
 }
 
 struct Kept {
@@ -204,7 +212,7 @@ mod tests {
         );
         sessions.end(turn, 0);
         assert_eq!(sessions.begin_incremental(id, 2).err(), Some(ErrorCode::InvalidFetchSessionEpoch));
-        let turn = sessions.begin_incremental(id, 1).ok().expect("the next epoch");
+        let turn = sessions.begin_incremental(id, 1).expect("the next epoch");
         assert!(turn.incremental);
         sessions.end(turn, 0);
         sessions.begin_full(id, NO_SESSION, Vec::new(), 0);

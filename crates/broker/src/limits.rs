@@ -1,6 +1,7 @@
 //! Bounds on what all clients together may hold: bytes of unanswered requests, and connections.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -105,9 +106,16 @@ pub struct Connections {
 }
 
 /// A counted connection, given back when dropped.
+#[derive(Debug)]
 pub struct Seat {
     connections: Arc<Connections>,
     ip: IpAddr,
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").field("open", &self.counts().total).field("max", &self.max).finish()
+    }
 }
 
 impl Connections {
@@ -163,10 +171,10 @@ mod tests {
     fn seats_are_counted_in_all_and_by_address_and_given_back() {
         let connections = Connections::new(3, 2, Arc::new(Metrics::new()));
         let (here, there): (IpAddr, IpAddr) = ([127, 0, 0, 1].into(), [127, 0, 0, 2].into());
-        let first = connections.admit(here).ok().expect("room");
-        let _second = connections.admit(here).ok().expect("room");
+        let first = connections.admit(here).expect("room");
+        let _second = connections.admit(here).expect("room");
         assert_eq!(connections.admit(here).err(), Some(Refused::PerIp));
-        let _third = connections.admit(there).ok().expect("room");
+        let _third = connections.admit(there).expect("room");
         assert_eq!(connections.admit(there).err(), Some(Refused::Total));
         drop(first);
         assert!(connections.admit(here).is_ok());

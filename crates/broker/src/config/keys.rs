@@ -37,19 +37,26 @@ pub struct Key {
     pub get: fn(&Config) -> Option<String>,
 }
 
-/// A setting found by name: one of the table or the broker-wide default of a topic setting.
-pub(super) struct Found {
-    pub(super) set: Box<dyn Fn(&mut Config, &str) -> Result<(), String>>,
+/// A setting found by name.
+pub(super) enum Found {
+    /// One of the table.
+    Own(&'static Key),
+    /// The broker-wide default of a topic setting.
+    TopicDefault(&'static TopicKey),
+}
+
+impl Found {
+    pub(super) fn set(&self, config: &mut Config, text: &str) -> Result<(), String> {
+        match self {
+            Found::Own(key) => (key.set)(config, text),
+            Found::TopicDefault(key) => (key.set)(&mut config.topic_defaults, text),
+        }
+    }
 }
 
 pub(super) fn find(name: &str) -> Option<Found> {
-    if let Some(key) = KEYS.iter().find(|key| key.name == name) {
-        return Some(Found { set: Box::new(key.set) });
-    }
-    let set_topic = |key: &'static TopicKey| Found {
-        set: Box::new(move |config: &mut Config, text: &str| (key.set)(&mut config.topic_defaults, text)),
-    };
-    topic::find_by_broker_name(name).map(set_topic)
+    let own = KEYS.iter().find(|key| key.name == name).map(Found::Own);
+    own.or_else(|| topic::find_by_broker_name(name).map(Found::TopicDefault))
 }
 
 fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(text: &str, least: T) -> Result<T, String> {

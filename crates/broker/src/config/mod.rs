@@ -298,7 +298,7 @@ impl Config {
     /// If nobody knows the key or the value does not fit it.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
         let entry = keys::find(key).ok_or_else(|| ConfigError::Unknown(key.to_owned()))?;
-        (entry.set)(self, value).map_err(|reason| ConfigError::Invalid {
+        entry.set(self, value).map_err(|reason| ConfigError::Invalid {
             key: key.to_owned(),
             value: value.to_owned(),
             reason,

@@ -89,7 +89,7 @@ impl Filling {
 
     /// Adds a range of a file at the end.
     pub fn push_file(&mut self, range: FileRange) {
-        if range.len() > 0 {
+        if !range.is_empty() {
             self.0.push(Piece::File(range));
         }
     }
@@ -247,7 +247,7 @@ impl Outbox {
                     let taken = written.min(self.chunk.rest().len());
                     self.chunk.start += taken;
                     range.advance(taken);
-                    if range.len() == 0 {
+                    if range.is_empty() {
                         self.pieces.pop_front();
                     }
                     taken

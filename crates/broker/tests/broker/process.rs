@@ -11,7 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// A loaded machine may need this long for what usually takes milliseconds.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Broker {
     child: Child,
@@ -30,7 +30,8 @@ impl Broker {
         Broker::start_in(dir, settings.iter().map(ToString::to_string).collect())
     }
 
-    fn start_in(dir: Arc<TempDir>, settings: Vec<String>) -> Broker {
+    /// Starts a broker on the directory `data` in `dir`.
+    pub(crate) fn start_in(dir: Arc<TempDir>, settings: Vec<String>) -> Broker {
         let mut command = Command::new(env!("CARGO_BIN_EXE_penstock-broker"));
         command.arg("dev").arg("--data").arg(dir.path().join("data"));
         command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
