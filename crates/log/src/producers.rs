@@ -42,15 +42,38 @@ pub(crate) struct Producer {
     pub(crate) epoch: i16,
     /// Of the last transaction marker; -1 when there was none.
     pub(crate) coordinator_epoch: i32,
+    /// Of its records, which may tell of a time long ago; never compared with the clock.
     pub(crate) last_timestamp: i64,
     pub(crate) transaction_first_offset: Option<i64>,
     /// Newest last; all of `epoch`.
     batches: Vec<Appended>,
+    /// Last offset of its newest batch or marker, by which the longest silent producer is found.
+    last_offset: i64,
+    /// When somebody first noticed that it had been silent since the look before; `None` after each batch.
+    silent_since_ms: Option<i64>,
 }
 
 impl Producer {
     fn last(&self) -> Option<Appended> {
         self.batches.last().copied()
+    }
+
+    /// A producer as a snapshot describes it, without its batches.
+    pub(crate) fn recovered(
+        epoch: i16,
+        coordinator_epoch: i32,
+        last_timestamp: i64,
+        first: Option<i64>,
+    ) -> Self {
+        Self {
+            epoch,
+            coordinator_epoch,
+            last_timestamp,
+            transaction_first_offset: first,
+            batches: Vec::new(),
+            last_offset: -1,
+            silent_since_ms: None,
+        }
     }
 
     fn remember(&mut self, batch: Appended) {
@@ -218,12 +241,16 @@ impl Producers {
             last_timestamp: header.max_timestamp,
             transaction_first_offset: None,
             batches: Vec::new(),
+            last_offset: header.last_offset(),
+            silent_since_ms: None,
         });
         if producer.epoch != header.producer_epoch {
             producer.epoch = header.producer_epoch;
             producer.batches.clear();
         }
         producer.last_timestamp = header.max_timestamp;
+        producer.last_offset = header.last_offset();
+        producer.silent_since_ms = None;
         if header.is_control() {
             // Control batches carry no sequence; the producer's next one starts where it likes.
             let marker = marker?;
@@ -250,11 +277,13 @@ impl Producers {
         None
     }
 
-    /// Forgets producers that were silent for too long.
+    /// Forgets producers that were silent for too long. Silence counts from the first of these calls that found
+    /// no new batch: records carry the producer's time, and those of a restarted broker's log are as old as they
+    /// like, so neither says when a producer was last heard of.
     pub(crate) fn expire(&mut self, now_ms: i64, expiration_ms: i64) {
         self.entries.retain(|_, producer| {
-            producer.transaction_first_offset.is_some()
-                || now_ms.saturating_sub(producer.last_timestamp) < expiration_ms
+            let since_ms = *producer.silent_since_ms.get_or_insert(now_ms);
+            producer.transaction_first_offset.is_some() || now_ms.saturating_sub(since_ms) < expiration_ms
         });
     }
 
@@ -263,7 +292,7 @@ impl Producers {
             .entries
             .iter()
             .filter(|(_, producer)| producer.transaction_first_offset.is_none())
-            .map(|(id, producer)| (producer.last_timestamp, *id))
+            .map(|(id, producer)| (producer.last_offset, *id))
             .collect();
         silent.sort_unstable();
         let surplus = (self.entries.len() + 1).saturating_sub(limit);
@@ -300,6 +329,7 @@ impl Producers {
     pub(crate) fn restore(&mut self, id: i64, mut producer: Producer, last: Option<Appended>) {
         producer.batches.clear();
         producer.batches.extend(last);
+        producer.last_offset = last.map_or(-1, |last| last.last_offset);
         if let Some(first) = producer.transaction_first_offset {
             self.ongoing.insert(first, id);
         }
@@ -409,7 +439,11 @@ mod tests {
             assert!(producers.len() <= 16);
         }
         assert!(producers.entries.contains_key(&0) && producers.entries.contains_key(&999));
-        producers.expire(5000, 4002);
+        // Their records tell of the first seconds of 1970, which says nothing about when they were sent.
+        producers.expire(50_000, 4_000);
+        assert!(producers.len() > 2);
+        producers.appended(&batch(999, 0, 1, 1_000, 1), None, 16);
+        producers.expire(54_000, 4_000);
         assert_eq!(producers.entries.keys().copied().collect::<Vec<_>>(), [0, 999]);
     }
 }

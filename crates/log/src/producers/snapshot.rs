@@ -59,13 +59,7 @@ pub(crate) fn decode(mut content: &[u8]) -> Option<Producers> {
         let transaction_first_offset = Some(content.get_i64()).filter(|first| *first >= 0);
         let last =
             (last_offset >= 0).then_some(Appended { last_sequence, last_offset, offset_delta, timestamp });
-        let producer = Producer {
-            epoch,
-            coordinator_epoch,
-            last_timestamp: timestamp,
-            transaction_first_offset,
-            batches: Vec::new(),
-        };
+        let producer = Producer::recovered(epoch, coordinator_epoch, timestamp, transaction_first_offset);
         producers.restore(id, producer, last);
     }
     Some(producers)
@@ -78,13 +72,7 @@ mod tests {
     #[test]
     fn goes_both_ways_and_refuses_damage() {
         let mut producers = Producers::default();
-        let producer = Producer {
-            epoch: 3,
-            coordinator_epoch: 9,
-            last_timestamp: 1234,
-            transaction_first_offset: Some(55),
-            batches: Vec::new(),
-        };
+        let producer = Producer::recovered(3, 9, 1234, Some(55));
         let last = Appended { last_sequence: 7, last_offset: 70, offset_delta: 2, timestamp: 1234 };
         producers.restore(42, producer.clone(), Some(last));
         producers.restore(43, Producer { transaction_first_offset: None, ..producer }, None);

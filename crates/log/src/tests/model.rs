@@ -23,8 +23,8 @@ use crate::{
 
 const ROOT: &str = "/data";
 const TOPIC: &str = "t";
-/// Enough to meet every pair of operations many times; takes about fifteen seconds unoptimised.
-const DEFAULT_SEEDS: std::ops::Range<u64> = 0..250;
+/// Enough to meet every pair of operations many times; takes a few seconds unoptimised.
+const DEFAULT_SEEDS: std::ops::Range<u64> = 0..100;
 const STEPS: u64 = 120;
 const PRODUCERS: u64 = 3;
 
