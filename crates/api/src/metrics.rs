@@ -5,12 +5,9 @@ use std::time::Duration;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{HistogramVec, IntCounterVec, IntGauge};
+use telemetry::Registry;
 use tokio::time::Instant;
-
-/// Upper bounds of the histogram in seconds. Most answers are one transaction of a few milliseconds; the last bound
-/// is where the deadline of [`crate::limits`] cuts off.
-const BUCKETS: [f64; 8] = [0.002, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 25.0];
 
 /// Counters of the API's requests.
 #[derive(Clone, Debug)]
@@ -22,23 +19,21 @@ pub struct Metrics {
 
 impl Metrics {
     /// Registers the counters.
-    pub fn register(registry: &Registry) -> Result<Metrics, prometheus::Error> {
-        let metrics = Metrics {
-            requests: IntCounterVec::new(
-                Opts::new("penstock_http_requests_total", "Requests answered, by route and status"),
+    #[must_use]
+    pub fn register(registry: &Registry) -> Metrics {
+        Metrics {
+            requests: registry.counters(
+                "penstock_http_requests_total",
+                "Requests answered, by route and status",
                 &["method", "route", "status"],
-            )?,
-            seconds: HistogramVec::new(
-                HistogramOpts::new("penstock_http_request_seconds", "Time to the head of the answer")
-                    .buckets(BUCKETS.to_vec()),
+            ),
+            seconds: registry.latencies(
+                "penstock_http_request_seconds",
+                "Time to the head of the answer",
                 &["method", "route"],
-            )?,
-            in_flight: IntGauge::new("penstock_http_requests_in_flight", "Requests being worked on")?,
-        };
-        registry.register(Box::new(metrics.requests.clone()))?;
-        registry.register(Box::new(metrics.seconds.clone()))?;
-        registry.register(Box::new(metrics.in_flight.clone()))?;
-        Ok(metrics)
+            ),
+            in_flight: registry.gauge("penstock_http_requests_in_flight", "Requests being worked on"),
+        }
     }
 }
 

@@ -1,0 +1,169 @@
+//! The order of things: what is made before what, what runs beside what, and what ends first.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use agent::clock::System;
+use anyhow::{Context, bail};
+use control::{Control, Problem, Settings};
+use keyring::seal::MasterKey;
+use local::{InProcess, Local};
+use model::{FeatureLevel, Release};
+use reconciler::Reconciler;
+use secrecy::ExposeSecret;
+use store::Store;
+use telemetry::Registry;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Serve, Substrate};
+use crate::directory::Directory;
+use crate::probes::Prepared;
+use crate::{https, identity, owner, probes, signals};
+
+/// The one region of an installation on one machine.
+const REGION: &str = "local";
+
+/// The broker release that comes with this server: both are built from one source.
+const RELEASE: &str = env!("CARGO_PKG_VERSION");
+
+/// The metadata level of that release.
+const FEATURE_LEVEL: FeatureLevel = FeatureLevel(1);
+
+/// The broker program beside this one.
+const BROKER: &str = "penstock-broker";
+
+/// Between two tries to reach Postgres while the server starts. A private Postgres that starts at the same time needs
+/// some hundred milliseconds.
+const PREPARE_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// Serves until told to stop.
+pub(crate) async fn run(serve: Serve) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    signals::listen(&stop, serve.stop_with_stdin)?;
+    let directory = Directory::take(&serve.dir)?;
+    let identity = identity::prepare(directory.path(), &serve.public_names, System::now())?;
+    let listener = listen(serve.listen).await?;
+    let address = listener.local_addr().context("cannot tell the address that was taken")?;
+    let dispatch = substrate(&serve, directory.path())?;
+    let control = control(&serve, directory.path())?;
+
+    let registry = Registry::new();
+    let prepared = Prepared::default();
+    let console_key = MasterKey::load_or_create(&directory.path().join("console.key"))?;
+    let routes = api::router(control.control.clone(), api::Metrics::register(&registry))
+        .merge(console::router(control.control.clone(), &console_key, System::now))
+        .merge(probes::routes(control.control.clone(), registry.clone(), prepared.clone()));
+    let tls = TlsAcceptor::from(identity.tls);
+    let connections =
+        tokio::spawn(https::serve(listener, tls, routes, https::Metrics::register(&registry), stop.clone()));
+
+    let reconciler =
+        Reconciler::new(control.store, control.control.clone(), dispatch.clone(), System::now, Default::default());
+    let reconcile_stop = stop.clone();
+    let ready = async {
+        prepare(&control.control, &serve, directory.path()).await?;
+        prepared.set();
+        announce(address, &identity.ca_file)?;
+        reconciler.run(reconcile_stop).await;
+        anyhow::Ok(())
+    };
+    let result = tokio::select! {
+        result = ready => result,
+        // Nothing can be unfinished before the platform is prepared.
+        () = stop.cancelled(), if !stop.is_cancelled() => Ok(()),
+    };
+    stop.cancel();
+    // Requests first, since they use everything else; then the agents; brokers go on.
+    connections.await.context("a part of the server ended by a mistake")?;
+    dispatch.stop().await;
+    result
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            anyhow::anyhow!("{address} is taken by another program; choose another address with --listen, or port 0 for any free one")
+        }
+        _ => anyhow::Error::new(error).context(format!("cannot listen on {address}; choose another with --listen")),
+    })
+}
+
+fn substrate(serve: &Serve, dir: &Path) -> anyhow::Result<InProcess> {
+    let Substrate::Local = serve.substrate;
+    let broker = broker_binary(serve.broker_binary.as_deref())?;
+    let releases = BTreeMap::from([(Release(RELEASE.to_owned()), broker)]);
+    let config = local::Config { dir: dir.to_owned(), releases, host: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+    let local = Local::open(config)?;
+    InProcess::resume(local).context("cannot take up the clusters of this directory")
+}
+
+fn broker_binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let path = match named {
+        Some(path) => path.to_owned(),
+        None => std::env::current_exe().context("cannot tell where this program lies")?.with_file_name(BROKER),
+    };
+    if !path.is_file() {
+        bail!("there is no broker program {}; build it, or name it with --broker-binary", path.display());
+    }
+    path.canonicalize().with_context(|| format!("cannot find {}", path.display()))
+}
+
+struct Controlled {
+    control: Control,
+    store: Store,
+}
+
+fn control(serve: &Serve, dir: &Path) -> anyhow::Result<Controlled> {
+    let store = Store::connect(serve.database_url.expose_secret()).context("the database URL cannot be used")?;
+    let master_key = MasterKey::load_or_create(&dir.join("master.key"))?;
+    let settings = Settings {
+        region: REGION.to_owned(),
+        release: Release(RELEASE.to_owned()),
+        feature_level: FEATURE_LEVEL,
+    };
+    let control = Control::new(settings, store.clone(), master_key, System::now);
+    Ok(Controlled { control, store })
+}
+
+/// Brings the database up to date, waiting for Postgres as long as it takes.
+async fn prepare(control: &Control, serve: &Serve, dir: &Path) -> anyhow::Result<()> {
+    let once = || async {
+        control.prepare().await.context("cannot bring the database up to date")?;
+        match &serve.owner {
+            Some(name) => owner::ensure(control, name, dir).await,
+            None => Ok(()),
+        }
+    };
+    let mut waited = false;
+    loop {
+        match once().await {
+            Ok(()) => return Ok(()),
+            Err(error) => {
+                let problem = error.downcast_ref::<Problem>();
+                let detail = problem.and_then(Problem::private_detail).unwrap_or_default().to_owned();
+                if !matches!(problem, Some(Problem::Unavailable { .. })) {
+                    return Err(error.context(detail));
+                }
+                if !waited {
+                    tracing::warn!("the database is away; starting goes on when it answers: {detail}");
+                    waited = true;
+                }
+                tokio::time::sleep(PREPARE_AGAIN_AFTER).await;
+            }
+        }
+    }
+}
+
+/// The one line on standard output.
+fn announce(address: SocketAddr, ca_file: &Path) -> anyhow::Result<()> {
+    let host = if address.ip().is_loopback() { "localhost".to_owned() } else { address.ip().to_string() };
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "ready url=https://{host}:{} listen={address} ca={}", address.port(), ca_file.display())
+        .and_then(|()| stdout.flush())
+        .context("cannot print the ready line")
+}
