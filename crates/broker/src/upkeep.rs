@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -16,6 +16,9 @@ use crate::clock;
 
 /// How often files that were not used are closed. A busy log's files are marked by each use and stay.
 const CLOSE_FILES_EVERY: Duration = Duration::from_secs(10);
+
+/// Retention opens every log on disk, which can wait until clients have come back. Kafka waits as long.
+const FIRST_RETENTION_AFTER: Duration = Duration::from_secs(30);
 
 /// Partitions looked at before other work of this worker gets a turn: looking takes well under a microsecond.
 const LOOKS_BEFORE_YIELD: usize = 1_000;
@@ -80,7 +83,8 @@ fn checkpoint(broker: &Broker, stop: &CancellationToken) {
 }
 
 async fn retention(broker: Arc<Broker>, stop: CancellationToken) {
-    let mut tick = interval(Duration::from_millis(broker.config.upkeep.retention_check_interval_ms.max(1)));
+    let period = Duration::from_millis(broker.config.upkeep.retention_check_interval_ms.max(1));
+    let mut tick = interval_at(Instant::now() + period.min(FIRST_RETENTION_AFTER), period);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
         let (broker, stop) = (Arc::clone(&broker), stop.clone());

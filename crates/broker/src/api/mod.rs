@@ -15,6 +15,7 @@ use crate::context::Context;
 
 mod alter_configs;
 mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
 mod api_versions;
 mod authorized;
 mod config_resources;
@@ -199,6 +200,7 @@ apis! {
     OffsetForLeaderEpoch => offset_for_leader_epoch,
     DescribeConfigs => describe_configs,
     AlterConfigs => alter_configs,
+    AlterReplicaLogDirs => alter_replica_log_dirs,
     DescribeLogDirs => describe_log_dirs,
     CreatePartitions => create_partitions,
     IncrementalAlterConfigs => incremental_alter_configs,

@@ -169,23 +169,6 @@ pub(super) fn answer(call: Call, input: Decoder) -> Answer {
             let filter_results = vec![refused; request.filters.len()];
             reply(call, &DeleteAclsResponse { filter_results, ..Default::default() })
         }
-        ApiKey::AlterReplicaLogDirs => {
-            use m::alter_replica_log_dirs::{
-                AlterReplicaLogDirPartitionResult as Partition, AlterReplicaLogDirTopicResult as Topic,
-                AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse,
-            };
-            let request: AlterReplicaLogDirsRequest = super::decode(call, input)?;
-            let error_code = ErrorCode::LogDirNotFound.code();
-            let results = request.dirs.into_iter().flat_map(|dir| dir.topics).map(|topic| Topic {
-                topic_name: topic.name,
-                partitions: topic
-                    .partitions
-                    .into_iter()
-                    .map(|partition_index| Partition { partition_index, error_code })
-                    .collect(),
-            });
-            reply(call, &AlterReplicaLogDirsResponse { results: results.collect(), ..Default::default() })
-        }
         ApiKey::AlterClientQuotas => {
             use m::alter_client_quotas::{
                 AlterClientQuotasRequest, AlterClientQuotasResponse, ResponseEntryData,

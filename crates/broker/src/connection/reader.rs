@@ -95,7 +95,9 @@ impl FrameReader {
         stop: &CancellationToken,
     ) -> Result<Next, ReadError> {
         let mut stopped = pin!(stop.cancelled());
-        let began = Instant::now();
+        let idle_until = Instant::now() + idle;
+        // Set by the first byte of a frame: however long the silence before it, it has its whole time.
+        let mut stalled_at = (!self.buffer.is_empty()).then(|| Instant::now() + stall);
         loop {
             if let Some(frame) = self.buffered().map_err(ReadError::Frame)? {
                 return Ok(Next::Frame(frame));
@@ -117,9 +119,11 @@ impl FrameReader {
             if spare < missing.clamp(SPARE_BYTES, room) {
                 self.buffer.reserve(room);
             }
-            let limit = if self.buffer.is_empty() { began + idle } else { began + stall };
-            let keep_until = Instant::now() + KEEP;
-            let at = if self.buffer.is_empty() { keep_until.min(limit) } else { limit };
+            let limit = match stalled_at {
+                None if self.buffer.is_empty() => idle_until,
+                _ => *stalled_at.get_or_insert_with(|| Instant::now() + stall),
+            };
+            let at = if self.buffer.is_empty() { limit.min(Instant::now() + KEEP) } else { limit };
             match self.read(stream, deadline, at, stopped.as_mut()).await {
                 Read::Some => {}
                 Read::End if self.buffer.is_empty() => return Ok(Next::Closed),

@@ -383,8 +383,11 @@ impl Partition {
             let Slot::Open(log) = &mut state.slot else { return Ok(()) };
             log.prepare_flush(extent)?
         };
-        let flushed = match prepared {
-            Some(flush) => Some(flush.run()?),
+        let flushed = match prepared.map(|flush| flush.run()) {
+            Some(Ok(flushed)) => Some(flushed),
+            // Deleted meanwhile, and its files with it: nobody waits for them any more.
+            Some(Err(error)) if error.is_missing() && matches!(self.lock().slot, Slot::Gone) => None,
+            Some(Err(error)) => return Err(error),
             None => None,
         };
         let mut state = self.lock();

@@ -76,18 +76,23 @@ impl Partition {
 
     /// Closes the log for an orderly stop. `false` if the next start has to look at it.
     pub(crate) fn close(&self) -> bool {
-        let mut state = self.lock();
-        let State { slot, .. } = &mut *state;
-        match std::mem::replace(slot, Slot::Gone) {
+        self.close_again(&mut self.lock())
+    }
+
+    fn close_again(&self, state: &mut State) -> bool {
+        match std::mem::replace(&mut state.slot, Slot::Gone) {
             Slot::Open(log) => {
                 let (start_offset, high_watermark) = (log.start_offset(), log.high_watermark());
                 match log.close() {
                     Ok(recovery_point) => {
                         let stopped = log::Stopped::Clean;
-                        *slot = Slot::Closed(Known { stopped, recovery_point, start_offset, high_watermark });
+                        state.slot =
+                            Slot::Closed(Known { stopped, recovery_point, start_offset, high_watermark });
                         true
                     }
                     Err(error) => {
+                        // Whatever is on disk, the next start looks at it.
+                        state.slot = Slot::Offline;
                         tracing::error!(topic.name = %self.topic, partition = self.index, error = %chain(&error),
                             "a log could not be closed");
                         false
@@ -95,11 +100,11 @@ impl Partition {
                 }
             }
             Slot::Offline => {
-                *slot = Slot::Offline;
+                state.slot = Slot::Offline;
                 false
             }
             other => {
-                *slot = other;
+                state.slot = other;
                 true
             }
         }
@@ -156,8 +161,21 @@ impl Partition {
     pub(crate) fn retain(&self, now_ms: i64) {
         let retained = {
             let mut state = self.lock();
+            let config = Arc::clone(&state.config);
+            let was_closed = match state.slot {
+                // Nobody has used it since the start, and its records get old all the same.
+                Slot::Closed(known) if known.recovery_point > known.start_offset && config.delete => {
+                    state.slot = self.open(known, &config);
+                    true
+                }
+                _ => false,
+            };
             let Slot::Open(log) = &mut state.slot else { return };
-            log.retain(now_ms)
+            let retained = log.retain(now_ms);
+            if was_closed {
+                self.close_again(&mut state);
+            }
+            retained
         };
         match retained {
             Ok(garbage) => self.remove(garbage),

@@ -104,6 +104,13 @@ impl Broker {
         self.again()
     }
 
+    /// The same with one setting more.
+    pub(crate) fn stop_and_restart_with(mut self, setting: &str) -> Broker {
+        assert_eq!(self.terminate(), Some(0));
+        self.settings.push(setting.to_owned());
+        self.again()
+    }
+
     fn again(&mut self) -> Broker {
         self.child.wait().expect("ended");
         self.check_log();

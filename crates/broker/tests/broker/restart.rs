@@ -101,3 +101,17 @@ fn broker_json_says_where_the_process_is_and_goes_with_it() {
     assert_eq!(broker.terminate(), Some(0));
     assert!(!path.exists());
 }
+
+#[test]
+fn retention_also_finds_logs_that_nobody_used_since_the_start() {
+    let settings = ["log.retention.check.interval.ms=50", "log.segment.delete.delay.ms=0"];
+    let broker = Broker::start(&settings);
+    let mut client = Client::connect(&broker);
+    assert_eq!(client.create("t", 1, &[]), 0);
+    assert_eq!(client.produce("t", 0, batch(&["old"])).error_code, 0);
+    let broker = broker.stop_and_restart_with("log.retention.ms=1");
+    let freed = || broker.metric("penstock_broker_freed_bytes_total") > 0.0;
+    assert!(super::process::eventually(freed), "without a client having asked for the topic");
+    let mut client = Client::connect(&broker);
+    assert_eq!((client.offset("t", 0, -2), client.offset("t", 0, -1)), (1, 1));
+}

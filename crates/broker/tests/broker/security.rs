@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 
-use super::client::Client;
+use super::client::{Client, batch, values};
 use super::process::{Broker, PATIENCE};
 
 struct Ca(CertifiedIssuer<'static, KeyPair>);
@@ -117,4 +117,13 @@ fn only_clients_with_a_certificate_of_the_clients_ca_get_in() {
     let told = &response.brokers[0];
     assert_eq!((told.node_id, format!("{}:{}", told.host, told.port)), (4, broker.address.clone()));
     assert!(broker.admin("GET /v1/status HTTP/1.1").1.contains(r#""SSL""#));
+    // Records far larger than any buffer on the way go in and come back.
+    assert_eq!(client.create("t", 1, &[("retention.ms", "-1")]), 0);
+    let large = "x".repeat(900_000);
+    for _ in 0..3 {
+        assert_eq!(client.produce("t", 0, batch(&[&large])).error_code, 0);
+    }
+    for offset in 0..3 {
+        assert_eq!(values(&client.fetch("t", 0, offset, 0)), [large.as_str()]);
+    }
 }
