@@ -31,3 +31,6 @@ mod winding;
 pub use cluster::{Decision, decide};
 pub use memory::Memory;
 pub use verify::verify;
+
+#[cfg(test)]
+mod tests;

@@ -16,8 +16,12 @@ const UNSEEN_CREDIT: Duration = Duration::from_secs(10);
 
 /// The decision for an observation that is older than one already considered: do nothing, say the same again.
 pub(crate) fn repeat(scene: &Scene<'_>) -> Decision {
-    let said = scene.memory.said.clone();
-    let report = said.unwrap_or_else(|| compose(scene, Draft::default()).report);
+    let report = scene.memory.said.clone().unwrap_or_else(|| {
+        let mut draft = Draft::default();
+        let message = format!("cluster {} was only seen as it was before", scene.intent.name);
+        draft.wait(None, Wait::new(Reason::Unreachable, message));
+        compose(scene, draft).report
+    });
     Decision { actions: Vec::new(), report, wake_at: scene.now.plus(Duration::from_secs(1)) }
 }
 
