@@ -1,4 +1,6 @@
 //! Writing primitive types, gathering large values as slices instead of copying them.
+//!
+//! As in the decoder, what generated code calls everywhere is kept out of line, for the sake of compile time.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use uuid::Uuid;
@@ -171,10 +173,12 @@ impl Encoder {
         self.failure.get_or_insert(error);
     }
 
+    #[inline(never)]
     pub(crate) fn absent(&mut self, field: &'static str) {
         self.fail(EncodeError::FieldNotInVersion { field, version: self.version });
     }
 
+    #[inline(never)]
     pub(crate) fn null(&mut self, field: &'static str) {
         self.fail(EncodeError::NullNotAllowed { field, version: self.version });
     }
@@ -183,39 +187,48 @@ impl Encoder {
         self.flexible
     }
 
+    #[inline(never)]
     pub(crate) fn bool(&mut self, value: bool) {
         self.tail.put_u8(u8::from(value));
     }
 
+    #[inline(never)]
     pub(crate) fn i8(&mut self, value: i8) {
         self.tail.put_i8(value);
     }
 
     /// Appends an int16, the type of keys, versions, and the prefixes of data messages.
+    #[inline(never)]
     pub fn i16(&mut self, value: i16) {
         self.tail.put_i16(value);
     }
 
+    #[inline(never)]
     pub(crate) fn u16(&mut self, value: u16) {
         self.tail.put_u16(value);
     }
 
+    #[inline(never)]
     pub(crate) fn i32(&mut self, value: i32) {
         self.tail.put_i32(value);
     }
 
+    #[inline(never)]
     pub(crate) fn i64(&mut self, value: i64) {
         self.tail.put_i64(value);
     }
 
+    #[inline(never)]
     pub(crate) fn f64(&mut self, value: f64) {
         self.tail.put_f64(value);
     }
 
+    #[inline(never)]
     pub(crate) fn uuid(&mut self, value: Uuid) {
         self.tail.put_slice(value.as_bytes());
     }
 
+    #[inline(never)]
     pub(crate) fn unsigned_varint(&mut self, value: u32) {
         put_unsigned(&mut self.tail, u64::from(value));
     }
@@ -232,10 +245,12 @@ impl Encoder {
         }
     }
 
+    #[inline(never)]
     pub(crate) fn string(&mut self, value: &Str) {
         self.nullable_string(Some(value));
     }
 
+    #[inline(never)]
     pub(crate) fn nullable_string(&mut self, value: Option<&Str>) {
         if !self.flexible {
             return self.nullable_inflexible_string(value);
@@ -260,10 +275,12 @@ impl Encoder {
         }
     }
 
+    #[inline(never)]
     pub(crate) fn bytes(&mut self, value: &Bytes) {
         self.nullable_bytes(Some(value));
     }
 
+    #[inline(never)]
     pub(crate) fn nullable_bytes(&mut self, value: Option<&Bytes>) {
         self.length(value.map(Bytes::len));
         match value {
@@ -294,10 +311,12 @@ impl Encoder {
         }
     }
 
+    #[inline(never)]
     pub(crate) fn count(&mut self, count: usize) {
         self.length(Some(count));
     }
 
+    #[inline(never)]
     pub(crate) fn nullable_count(&mut self, count: Option<usize>) {
         self.length(count);
     }
@@ -345,11 +364,13 @@ impl Encoder {
     }
 
     /// The byte in front of a nullable struct.
+    #[inline(never)]
     pub(crate) fn present(&mut self, present: bool) {
         self.i8(if present { 1 } else { -1 });
     }
 
     /// Ends a struct that has no tagged fields.
+    #[inline(never)]
     pub(crate) fn no_tags(&mut self) {
         if self.flexible {
             self.tail.put_u8(0);
@@ -357,11 +378,13 @@ impl Encoder {
     }
 
     /// Sets aside what was written, because the length of a tagged field goes in front of it.
+    #[inline(never)]
     pub(crate) fn open_tag(&mut self) -> Outer {
         Outer { parts: std::mem::take(&mut self.parts), tail: std::mem::take(&mut self.tail) }
     }
 
     /// Writes tag and length, and behind them what was written since the tag was opened.
+    #[inline(never)]
     pub(crate) fn close_tag(&mut self, tag: u32, outer: Outer) {
         let length = self.len();
         self.seal();
