@@ -76,6 +76,10 @@ pub trait File: std::fmt::Debug + Send + Sync + 'static {
     /// Makes everything written so far durable.
     fn sync(&self) -> io::Result<()>;
 
+    /// Asks for room for writes that are to come, without changing the size. Only a hint: writing works without
+    /// it, at more cost on file systems that look for room page by page.
+    fn reserve(&self, _from: u64, _len: u64) {}
+
     /// Whether the file has no bytes.
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)

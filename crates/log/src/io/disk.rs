@@ -89,4 +89,9 @@ impl File for fs::File {
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
     }
+
+    fn reserve(&self, from: u64, len: u64) {
+        // Where it is refused (no room, no such operation), the writes themselves will tell what matters.
+        let _ = rustix::fs::fallocate(self, rustix::fs::FallocateFlags::KEEP_SIZE, from, len);
+    }
 }
