@@ -171,6 +171,7 @@ impl Partition {
                 _ => false,
             };
             let Slot::Open(log) = &mut state.slot else { return };
+            log.expire_producers(now_ms);
             let retained = log.retain(now_ms);
             if was_closed {
                 self.close_again(&mut state);
