@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod check;
 mod deny;
 mod generate;
@@ -34,6 +35,8 @@ enum Task {
     Up(up::Options),
     /// Run every test of the project.
     Test(test::Options),
+    /// Measure our broker and Apache Kafka side by side.
+    Bench(bench::Options),
     /// Format, lints, licences, layers and generated files: whether a change may be merged.
     Check,
     /// Rewrite generated files: protocol messages, OpenAPI, the store's query data.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Up(options) => up::run(root, &options),
         Task::Test(options) => test::run(root, &options),
+        Task::Bench(options) => bench::run(root, &options),
         Task::Check => check::run(root),
         Task::Generate => generate::run(root),
         Task::Layers => layers::run(root),
