@@ -94,11 +94,12 @@ pub(crate) fn operation(operation: &Operation, facts: &Facts<'_>) -> Operation {
     if next.state.is_final() {
         return next;
     }
+    let status = facts.status_of(next.generation);
+    // An agent's word of a generation may arrive before the note that it was handed over.
     let published = facts.published.is_some_and(|published| published >= next.generation);
-    if !published {
+    if !published && status.is_none() {
         return next;
     }
-    let status = facts.status_of(next.generation);
     let reached = match next.kind {
         Kind::Provision => status.is_some_and(|status| status.is_ready(next.generation)),
         Kind::Change => status.is_some_and(|status| status.has_reached(next.generation)),

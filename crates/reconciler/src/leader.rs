@@ -39,10 +39,9 @@ impl<'a, D: Dispatch> Leader<'a, D> {
         let tasks = [
             self.renew().boxed(),
             self.collect_status().map(|()| Deposed).boxed(),
-            self.repeat("publish intents", config.poll_every, || self.publish_intents()).boxed(),
+            self.repeat("tell the agents", config.poll_every, || self.tell_agents()).boxed(),
             self.repeat("advance operations", config.poll_every, || self.advance_operations()).boxed(),
             self.repeat("run jobs", config.jobs_every, || self.run_jobs()).boxed(),
-            self.repeat("deliver the outbox", config.poll_every, || self.deliver_outbox()).boxed(),
             self.repeat("prune", config.prune_every, || self.prune()).boxed(),
         ];
         futures_util::future::select_all(tasks).await;
@@ -55,6 +54,13 @@ impl<'a, D: Dispatch> Leader<'a, D> {
     /// A transaction that commits only while this leader leads.
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         self.reconciler.store.begin_as(&self.lease).await
+    }
+
+    /// Publishes, then withdraws; never both at the same time, or an intent that was read a moment ago would bring a
+    /// cluster back that was withdrawn since.
+    async fn tell_agents(&self) -> Result<(), StoreError> {
+        self.publish_intents().await?;
+        self.deliver_outbox().await
     }
 
     /// Prolongs the lease. While Postgres is away nobody else can take it, so nothing is lost by leading on.

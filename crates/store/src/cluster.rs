@@ -106,13 +106,14 @@ pub async fn newest_intent(tx: &mut Tx, id: ClusterId) -> Result<Option<ClusterI
     Ok(row.map(|row| row.body.0))
 }
 
-/// The newest intents that the agent has not taken yet, oldest cluster first.
+/// The newest intents that the agent has not taken yet, oldest cluster first. Of a cluster that is gone nothing is to
+/// be taken any more, also when the note that its removal was taken got lost.
 pub async fn unpublished(tx: &mut Tx, limit: u32) -> Result<Vec<ClusterIntent>, StoreError> {
     let rows = sqlx::query!(
         r#"select intents.body as "body: Json<ClusterIntent>"
            from clusters
            join intents on intents.cluster_id = clusters.id and intents.generation = clusters.generation
-           where clusters.published_generation < clusters.generation
+           where clusters.published_generation < clusters.generation and clusters.removed_at_ms is null
            order by clusters.id
            limit $1"#,
         i64::from(limit)

@@ -20,7 +20,7 @@ impl<D: Dispatch> Leader<'_, D> {
             let Some(last) = clusters.last() else { return Ok(()) };
             after = Some(*last);
             for cluster in clusters {
-                let mut tx = self.begin().await?;
+                let mut tx = self.begin_on(cluster).await?;
                 self.settle(&mut tx, cluster).await?;
                 tx.commit().await?;
             }

@@ -50,7 +50,7 @@ impl<D: Dispatch> Leader<'_, D> {
         waiting: &mut BTreeMap<ClusterId, ClusterStatus>,
     ) -> Result<(), StoreError> {
         while let Some((cluster, status)) = waiting.first_key_value() {
-            let mut tx = self.begin().await?;
+            let mut tx = self.begin_on(*cluster).await?;
             if store::cluster::set_status(&mut tx, status).await? {
                 store::observation::keep_if_new(&mut tx, status, &judge::summary(status)).await?;
                 self.settle(&mut tx, *cluster).await?;

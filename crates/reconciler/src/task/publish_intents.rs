@@ -37,7 +37,7 @@ impl<D: Dispatch> Leader<'_, D> {
     async fn publish_each(&self, intents: &[ClusterIntent]) -> Result<(), StoreError> {
         for intent in intents {
             if self.publish(intent).await {
-                let mut tx = self.begin().await?;
+                let mut tx = self.begin_on(intent.cluster).await?;
                 store::cluster::set_published(&mut tx, intent.cluster, intent.generation).await?;
                 self.settle(&mut tx, intent.cluster).await?;
                 tx.commit().await?;

@@ -12,11 +12,19 @@ use crate::judge::{self, Facts};
 use crate::leader::Leader;
 
 impl<D: Dispatch> Leader<'_, D> {
-    /// Looks at everything known of a cluster and writes what follows from it.
+    /// A transaction about one cluster. Use cases lock the resource before they write to its cluster; so must
+    /// everything here, or the two wait for each other.
+    pub(crate) async fn begin_on(&self, cluster: ClusterId) -> Result<Tx, StoreError> {
+        let mut tx = self.begin().await?;
+        if let Some(owner) = store::cluster::owner(&mut tx, cluster).await? {
+            store::resource::lock(&mut tx, owner).await?;
+        }
+        Ok(tx)
+    }
+
+    /// Looks at everything known of a cluster and writes what follows from it, in a transaction of
+    /// [`begin_on`](Self::begin_on).
     pub(crate) async fn settle(&self, tx: &mut Tx, cluster: ClusterId) -> Result<(), StoreError> {
-        // Use cases lock the resource before its cluster; so must this, or the two wait for each other.
-        let Some(owner) = store::cluster::owner(tx, cluster).await? else { return Ok(()) };
-        store::resource::lock(tx, owner).await?;
         let Some(tracked) = store::cluster::tracked_locked(tx, cluster).await? else { return Ok(()) };
         let now = self.now();
         let facts = Facts {
