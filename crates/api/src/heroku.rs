@@ -50,7 +50,7 @@ pub(crate) fn router() -> Router<Control> {
         .merge(topics::routes())
         .merge(consumer_groups::routes())
         .merge(unsupported::routes());
-    for tree in ["/data", "/apps", "/addons", "/actions"] {
+    for tree in ["/data", "/actions"] {
         routes = routes.route(&format!("{tree}/{{*rest}}"), any(no_such_path));
     }
     routes

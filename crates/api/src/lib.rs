@@ -34,7 +34,9 @@ pub use metrics::Metrics;
 pub fn router(control: Control, metrics: Metrics) -> Router {
     let own = common(v1::router(), problem::render::as_problem_json);
     let heroku = common(heroku::router(), problem::render::as_heroku_error);
+    let neither = common(Router::new().fallback(no_such_path), problem::render::as_problem_json);
     own.merge(heroku)
+        .merge(neither)
         .layer(from_fn_with_state(metrics, metrics::count))
         .layer(from_fn(request::id::assign))
         .with_state(control)
@@ -44,6 +46,10 @@ pub fn router(control: Control, metrics: Metrics) -> Router {
 #[must_use]
 pub fn openapi() -> String {
     v1::document()
+}
+
+async fn no_such_path(uri: axum::http::Uri) -> problem::Problem {
+    problem::Problem::new(&problem::registry::NO_SUCH_PATH, format!("there is no path {}", uri.path()))
 }
 
 /// What surrounds every route, from the inside out: a panic and a late answer become problems, problems become bodies.
@@ -57,3 +63,6 @@ where
         .layer(from_fn(limits::answer_in_time))
         .layer(from_fn(render))
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,17 +18,12 @@ mod topics;
 mod view;
 
 use axum::Router;
-use axum::http::Uri;
-use axum::routing::any;
 use control::Control;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::problem::{Problem, registry};
-
 pub(crate) fn router() -> Router<Control> {
-    let (routes, _) = described().split_for_parts();
-    routes.route("/v1/{*rest}", any(no_such_path))
+    described().split_for_parts().0
 }
 
 pub(crate) fn document() -> String {
@@ -53,8 +48,4 @@ fn described() -> OpenApiRouter<Control> {
         .merge(problems::routes());
     document::complete(routes.get_openapi_mut());
     routes
-}
-
-async fn no_such_path(uri: Uri) -> Problem {
-    Problem::new(&registry::NO_SUCH_PATH, format!("there is no path {}", uri.path()))
 }

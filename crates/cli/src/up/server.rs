@@ -14,7 +14,7 @@ use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 use super::directory;
 use crate::failure::{Exit, Failure};
@@ -59,6 +59,8 @@ pub(crate) struct Server {
     database_url: SecretString,
     listen: SocketAddr,
     child: Option<Child>,
+    /// Kept apart from the child, since waiting for that would close it.
+    tether: Option<ChildStdin>,
 }
 
 impl Server {
@@ -74,7 +76,7 @@ impl Server {
             let anew = File::create(&log).with_context(|| format!("cannot write {}", log.display()));
             anew.map_err(Failure::internal)?;
         }
-        Ok(Server { dir: dir.to_owned(), program, database_url, listen, child: None })
+        Ok(Server { dir: dir.to_owned(), program, database_url, listen, child: None, tether: None })
     }
 
     /// Starts it and waits until it answers requests.
@@ -96,6 +98,7 @@ impl Server {
             .with_context(|| format!("cannot start {}", self.program.display()))
             .map_err(Failure::internal)?;
         let stdout = child.stdout.take();
+        self.tether = child.stdin.take();
         self.child = Some(child);
         let mut line = String::new();
         if let Some(stdout) = stdout {
