@@ -9,6 +9,6 @@ use crate::partition::{Refusal, chain};
 pub(super) fn to_batch(set: &Bytes, open_bytes: usize) -> Result<Bytes, Refusal> {
     match legacy::to_batch(set, open_bytes) {
         Ok(batch) => Ok(batch.freeze()),
-        Err(error) => Err(Refusal { code: error.code(), message: Some(chain(&error)) }),
+        Err(error) => Err(Refusal::new(error.code(), chain(&error))),
     }
 }

@@ -6,9 +6,10 @@
 
 use bytes::{Bytes, BytesMut};
 use log::Origin;
-use protocol::batch::{self, Batch, Checks, Compression, Header};
+use protocol::batch::{self, Batch, BatchError, Checks, Compression, Header};
 use protocol::messages::produce::{
-    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
+    ProduceResponse, TopicProduceResponse,
 };
 use protocol::{ApiKey, ErrorCode, Str};
 
@@ -101,9 +102,18 @@ fn refused(ctx: &Context, index: i32, refusal: Refusal) -> PartitionProduceRespo
         base_offset: -1,
         log_append_time_ms: -1,
         log_start_offset: -1,
+        record_errors: record_errors(&refusal),
         error_message: refusal.message.map(Str::from),
         ..PartitionProduceResponse::default()
     }
+}
+
+fn record_errors(refusal: &Refusal) -> Vec<BatchIndexAndErrorMessage> {
+    let error = |batch_index| BatchIndexAndErrorMessage {
+        batch_index,
+        batch_index_error_message: refusal.message.as_deref().map(Str::from),
+    };
+    refusal.record.map(error).into_iter().collect()
 }
 
 fn append(ctx: &Context, topic: &Topic, acks: i16, data: PartitionProduceData) -> Result<Appended, Refusal> {
@@ -120,7 +130,7 @@ fn append(ctx: &Context, topic: &Topic, acks: i16, data: PartitionProduceData) -
                 "min.insync.replicas is {} and the partition has one replica",
                 settings.min_insync_replicas
             );
-            return Err(Refusal { code: ErrorCode::NotEnoughReplicas, message: Some(message) });
+            return Err(Refusal::new(ErrorCode::NotEnoughReplicas, message));
         }
         -1 => {}
         _ => return Err(Refusal::from(ErrorCode::InvalidRequiredAcks)),
@@ -143,11 +153,13 @@ fn append(ctx: &Context, topic: &Topic, acks: i16, data: PartitionProduceData) -
 
 /// Checks what a producer sent; the same bytes, unless a header claims a wrong largest timestamp.
 fn validate(ctx: &Context, settings: &TopicConfig, records: Bytes) -> Result<Bytes, Refusal> {
-    let invalid =
-        |text: &str| Err(Refusal { code: ErrorCode::InvalidRecord, message: Some(text.to_owned()) });
-    let bad = |error: batch::BatchError| Refusal {
-        code: error.code(),
-        message: Some(crate::partition::chain(&error)),
+    let invalid = |text: &str| Err(Refusal::new(ErrorCode::InvalidRecord, text));
+    let bad = |error: BatchError| {
+        let record = match &error {
+            BatchError::Record { index, .. } | BatchError::KeyMissing { index } => Some(*index),
+            _ => None,
+        };
+        Refusal { record, ..Refusal::new(error.code(), crate::partition::chain(&error)) }
     };
     let batch = Batch::parse(&records).map_err(bad)?;
     if batch.bytes().len() != records.len() {
@@ -155,8 +167,7 @@ fn validate(ctx: &Context, settings: &TopicConfig, records: Bytes) -> Result<Byt
     }
     let header: &Header = batch.header();
     if header.is_transactional() {
-        let message = Some("this broker has no transactions yet".to_owned());
-        return Err(Refusal { code: ErrorCode::InvalidTxnState, message });
+        return Err(Refusal::new(ErrorCode::InvalidTxnState, "this broker has no transactions yet"));
     }
     if header.compression().map_err(bad)? == Compression::Zstd && ctx.version < FIRST_WITH_ZSTD {
         return Err(Refusal::from(ErrorCode::UnsupportedCompressionType));

@@ -64,11 +64,22 @@ pub struct Refusal {
     pub code: ErrorCode,
     /// The same in words, where words help.
     pub message: Option<String>,
+    /// Which record of the batch was the reason, if one was. Producers then fail that record and send the others
+    /// again.
+    pub record: Option<i32>,
+}
+
+impl Refusal {
+    /// A refusal in words.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Refusal {
+        Refusal { code, message: Some(message.into()), record: None }
+    }
 }
 
 impl From<ErrorCode> for Refusal {
     fn from(code: ErrorCode) -> Refusal {
-        Refusal { code, message: None }
+        Refusal { code, message: None, record: None }
     }
 }
 
@@ -282,9 +293,9 @@ impl Partition {
             Ok(info) => info,
             Err(log::AppendError::Storage(error)) => {
                 let code = self.storage.write_failed(&error);
-                return Err(Refusal { code, message: Some(chain(&error)) });
+                return Err(Refusal::new(code, chain(&error)));
             }
-            Err(error) => return Err(Refusal { code: error.code(), message: Some(chain(&error)) }),
+            Err(error) => return Err(Refusal::new(error.code(), chain(&error))),
         };
         self.storage.write_succeeded();
         let records = if info.duplicate { 0 } else { info.last_offset - info.base_offset + 1 };

@@ -311,4 +311,5 @@ fn a_compacted_topic_keeps_the_newest_of_each_key() {
     assert_eq!(client.offset("t", 0, -1), 5, "offsets stay");
     let without_key = client.produce("t", 0, batch(&["x"]));
     assert_eq!(without_key.error_code, code(ErrorCode::InvalidRecord));
+    assert_eq!(without_key.record_errors[0].batch_index, 0, "the record to blame");
 }
