@@ -10,6 +10,7 @@
 
 mod deadline;
 mod reader;
+mod transport;
 pub mod writer;
 
 use std::future::{Future, poll_fn};
@@ -19,7 +20,6 @@ use std::time::Duration;
 
 use protocol::ApiKey;
 use protocol::frame::{FrameError, RequestHeader};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,7 @@ use crate::clock;
 use crate::context::{Context, Peer};
 use deadline::Deadline;
 use reader::{FrameReader, Next};
+use transport::Transport;
 use writer::Outbox;
 
 /// Answers that wait for company are written once they are so long; a bigger batch saves nothing and costs memory.
@@ -92,7 +93,7 @@ impl Drop for PanicCount {
 /// Serves a connection until it ends, and says so in one log line.
 pub(crate) async fn serve<S>(stream: S, broker: Arc<Broker>, peer: Arc<Peer>, stop: CancellationToken)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Transport,
 {
     let _panic_count = PanicCount(Arc::clone(&broker));
     let connection = peer.connection;
@@ -123,7 +124,7 @@ struct Session<S> {
 /// No connection ends well: it always ends for a reason.
 enum Never {}
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+impl<S: Transport> Session<S> {
     fn new(stream: S, broker: Arc<Broker>, peer: Arc<Peer>, stop: CancellationToken) -> Session<S> {
         let reader = FrameReader::new(broker.config.limits.socket_request_max_bytes);
         Session { stream, broker, peer, stop, reader, outbox: Outbox::default(), deadline: Deadline::new() }

@@ -1,8 +1,9 @@
 //! Answers on their way out.
 //!
 //! An answer is a list of pieces: encoded bytes, and ranges of segment files. Bytes go out gathered in one vectored
-//! write; a range is read a chunk at a time, when the socket took the one before, into a buffer that is dropped with the
-//! answer, and after a second in which the client took nothing. So an answer of 50 MiB that nobody reads holds a kilobyte.
+//! write. A long range goes from the file to a plain socket inside of the kernel. Over TLS, or when it is short, it is read
+//! a chunk at a time, when the socket took the one before, into a buffer that is dropped with the answer, and after a
+//! second in which the client took nothing. So an answer of 50 MiB that nobody reads holds a kilobyte.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -13,15 +14,19 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use protocol::Slices;
-use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 use super::deadline::Deadline;
+use super::transport::{Transport, poll_send_file};
 use crate::partition::FileRange;
 
 /// What is read of a file at once: large enough that the system calls are cheap, small enough to stay in the cache
 /// between read and write.
 const CHUNK_BYTES: usize = 128 * 1024;
+
+/// From this length on a range goes from the file to the socket without passing through here, where the transport can.
+/// Shorter ones are cheaper to gather with the bytes around them in one write.
+const SEND_FILE_FROM_BYTES: usize = 32 * 1024;
 
 /// What is read of a file for a client that took nothing for a second: just enough to notice when it goes on.
 const STALLED_CHUNK_BYTES: usize = 1024;
@@ -169,7 +174,7 @@ impl Outbox {
     }
 
     /// Writes everything. `false` if the client took nothing for `stall`.
-    pub(super) async fn write<S: AsyncWrite + Unpin>(
+    pub(super) async fn write<S: Transport>(
         &mut self,
         stream: &mut S,
         deadline: &mut Deadline,
@@ -204,15 +209,19 @@ impl Outbox {
     }
 
     /// One write of what is in front.
-    fn poll_step<S: AsyncWrite>(
-        &mut self,
-        stream: Pin<&mut S>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_step<S: Transport>(&mut self, stream: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut skipped = 0;
         let mut slices = [IoSlice::new(&[]); GATHER];
         let mut count = 0;
         if let Some(Piece::File(range)) = self.pieces.front() {
+            if self.chunk.rest().is_empty()
+                && range.len() >= SEND_FILE_FROM_BYTES
+                && let Some(sent) = poll_send_file(&stream, cx, range)
+            {
+                let sent = ready!(sent)?;
+                self.advance(sent);
+                return Poll::Ready(Ok(()));
+            }
             if self.chunk.rest().is_empty() {
                 self.chunk.fill(range, if self.stalled { STALLED_CHUNK_BYTES } else { CHUNK_BYTES })?;
             }
@@ -244,8 +253,10 @@ impl Outbox {
             let taken = match self.pieces.front_mut() {
                 None => return,
                 Some(Piece::File(range)) => {
-                    let taken = written.min(self.chunk.rest().len());
-                    self.chunk.start += taken;
+                    // Without a chunk the bytes went straight from the file.
+                    let held = self.chunk.rest().len();
+                    let taken = if held == 0 { written.min(range.len()) } else { written.min(held) };
+                    self.chunk.start += taken.min(held);
                     range.advance(taken);
                     if range.is_empty() {
                         self.pieces.pop_front();

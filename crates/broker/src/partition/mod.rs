@@ -103,6 +103,18 @@ impl FileRange {
         self.len() == 0
     }
 
+    /// The file, for moving the bytes without reading them.
+    #[must_use]
+    pub fn file(&self) -> &std::fs::File {
+        self.range.file()
+    }
+
+    /// Where in the file the bytes that are left begin.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.range.position() + self.sent as u64
+    }
+
     /// Reads the next bytes; fills the buffer, which must not be longer than what is left.
     ///
     /// # Errors
