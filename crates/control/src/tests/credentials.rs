@@ -67,7 +67,8 @@ async fn a_revoked_credential_is_named_to_the_brokers_and_the_default_one_is_rep
     let intent = store::cluster::newest_intent(&mut tx, shown.cluster).await.unwrap().unwrap();
     let mut expected = [default.fingerprint_sha256.as_str(), issued.credential.fingerprint_sha256.as_str()];
     let mut refused: Vec<&str> = intent.config["penstock.ssl.revoked.sha256"].split(',').collect();
-    (expected.sort_unstable(), refused.sort_unstable());
+    expected.sort_unstable();
+    refused.sort_unstable();
     assert_eq!(refused, expected);
     // Two changes, the repeated one not being a third.
     assert_eq!(shown.generation.0, 3);
