@@ -1,8 +1,10 @@
 //! What must be answered clearly and must change nothing.
 
+use std::process::Command;
+
 use reqwest::Method;
 use serde_json::{Value, json};
-use testkit::process::wait_until;
+use testkit::process::{binary, wait_until};
 
 use crate::broker::resident_kib;
 use crate::platform::{Platform, shown};
@@ -20,6 +22,10 @@ fn each_bad_request_gets_its_problem_and_makes_nothing() {
     let send = |body: Vec<u8>| api.send(Method::POST, "/v1/resources", Some(body), &[]);
     assert_eq!(send(b"{\"plan\": ".to_vec()).expect("an answer").problem(400), "malformed-body");
     assert_eq!(api.with_token(None).get("/v1/resources").problem(401), "unauthenticated");
+    let stranger = token_of_another_account(&platform);
+    let path = format!("/v1/resources/{}", platform.fact("resource"));
+    assert_eq!(api.with_token(Some(&stranger)).get(&path).problem(404), "not-found");
+    assert_eq!(api.with_token(Some(&stranger)).delete(&path).problem(404), "not-found");
     assert_eq!(api.with_token(Some("pen_nonsense")).get("/v1/resources").problem(401), "unauthenticated");
 
     // The server may answer before it has read everything, which some clients see as a broken connection.
@@ -33,6 +39,25 @@ fn each_bad_request_gets_its_problem_and_makes_nothing() {
 
     assert_eq!(count(), before, "nothing was made");
     assert_eq!(platform.processes("penstock-broker").len(), before);
+}
+
+/// A second server on the same database, for another owner: starting it makes the account.
+fn token_of_another_account(platform: &Platform) -> String {
+    let postgres = |name: &str| {
+        let text =
+            std::fs::read_to_string(platform.dir().join("postgres").join(name)).expect("Postgres's file");
+        text.trim().to_owned()
+    };
+    let (password, port) = (postgres("password"), postgres("port"));
+    let dir = platform.world.path().join("other");
+    let mut server = Command::new(binary("penstock-server"));
+    server.arg("--dir").arg(&dir).args(["--owner", "somebody-else", "--listen", "127.0.0.1:0"]);
+    server.env("PENSTOCK_DATABASE_URL", format!("postgres://penstock:{password}@127.0.0.1:{port}/penstock"));
+    let mut server = platform.world.start(&mut server);
+    server.wait_for_line("ready ");
+    let token = std::fs::read_to_string(dir.join("owner.token")).expect("a token");
+    server.stop();
+    token.trim().to_owned()
 }
 
 #[test]
@@ -49,7 +74,7 @@ fn a_taken_port_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("its address").to_string();
     let world = testkit::World::new();
-    let output = std::process::Command::new(testkit::process::binary("penstock"))
+    let output = Command::new(binary("penstock"))
         .args(["up", "--listen", &address, "--dir"])
         .arg(world.path().join("penstock"))
         .output()

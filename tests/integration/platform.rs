@@ -96,6 +96,22 @@ impl Platform {
     }
 }
 
+impl Drop for Platform {
+    /// What the server and the brokers logged counts like what `up` itself said.
+    fn drop(&mut self) {
+        self.up = None;
+        let mut logs = vec![self.dir().join("server.log")];
+        for cluster in children(&self.dir().join("clusters")) {
+            logs.extend(children(&cluster.join("brokers")).map(|broker| broker.join("broker.log")));
+        }
+        self.world.check_logs(&logs);
+    }
+}
+
+fn children(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
 /// What a command said, for a message.
 pub(crate) fn shown(output: &Output) -> String {
     format!(

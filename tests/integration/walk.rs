@@ -13,7 +13,7 @@ fn from_a_rest_call_to_a_record_over_a_restart_to_nothing() {
 
     // What `up` printed and wrote works as it stands.
     let id = platform.fact("resource").to_owned();
-    api.post(&format!("/v1/resources/{id}/topics"), &json!({"name": "orders", "partitions": 4})).expect(201);
+    api.post(&format!("/v1/resources/{id}/topics"), &json!({"name": "orders", "partitions": 4})).expect(202);
     wait_until("the topic is ready", || {
         api.get(&format!("/v1/resources/{id}/topics/orders")).body["partitions"] == 4
     });
@@ -66,21 +66,22 @@ fn from_a_rest_call_to_a_record_over_a_restart_to_nothing() {
 fn use_own_credentials(platform: &Platform, resource: &str) -> Access {
     let api = platform.api();
     let vars = api.get(&format!("/v1/resources/{resource}/config-vars")).expect(200);
-    let var = |name: &str| vars[name].as_str().unwrap_or_else(|| panic!("no {name} in {vars}")).to_owned();
+    // The name before the suffix is that of the attachment.
+    let var = |suffix: &str| {
+        let mut all = vars.as_object().expect("variables").iter();
+        let (_, value) =
+            all.find(|(name, _)| name.ends_with(suffix)).unwrap_or_else(|| panic!("no {suffix}"));
+        value.as_str().expect("text").to_owned()
+    };
     let file = |name: &str| {
-        let path = platform.world.path().join(name);
+        let path = platform.world.path().join(format!("second{name}.pem"));
         std::fs::write(&path, var(name)).expect("write");
         path
     };
     api.post(&format!("/v1/resources/{resource}/topics"), &json!({"name": "events", "partitions": 1}))
-        .expect(201);
+        .expect(202);
     wait_until("the topic is ready", || {
         api.get(&format!("/v1/resources/{resource}/topics/events")).body["partitions"] == 1
     });
-    Access::mutual_tls(
-        &var("KAFKA_URL"),
-        &file("KAFKA_TRUSTED_CERT"),
-        &file("KAFKA_CLIENT_CERT"),
-        &file("KAFKA_CLIENT_CERT_KEY"),
-    )
+    Access::mutual_tls(&var("_URL"), &file("_TRUSTED_CERT"), &file("_CLIENT_CERT"), &file("_CLIENT_CERT_KEY"))
 }

@@ -73,6 +73,21 @@ impl World {
         Process::start(command, self.expected.clone())
     }
 
+    /// Fails the test if one of these log files has a WARN or ERROR line that it did not expect, and shows all
+    /// of them if it fails already. Files that are not there have no lines.
+    pub fn check_logs(&self, files: &[PathBuf]) {
+        for file in files {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            if std::thread::panicking() {
+                lines.iter().for_each(|line| show(&file.display().to_string(), line));
+                continue;
+            }
+            let unexpected = self.expected.unexpected(&lines);
+            assert!(unexpected.is_empty(), "unexpected in {}: {unexpected:#?}", file.display());
+        }
+    }
+
     /// Process ids of everything that was started with a path in this directory, zombies excluded.
     pub fn processes(&self) -> Vec<i32> {
         let mark = self.dir.path().to_string_lossy().into_owned();
