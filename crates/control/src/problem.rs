@@ -189,7 +189,7 @@ impl Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
-        if error.is_unavailable() {
+        if error.is_unavailable() || matches!(error, StoreError::Contended(_)) {
             Problem::Unavailable {
                 what: "database",
                 retry_after_seconds: RETRY_AWAY_SECONDS,

@@ -25,6 +25,11 @@ impl Outage {
                     tracing::warn!(cause, "Postgres does not answer; brokers go on, changes wait");
                 }
             }
+            // It is tried again after a pause, and nobody needs to know unless it goes on and on.
+            Err(error @ StoreError::Contended(_)) => {
+                let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+                tracing::info!(task, cause, "a task of the reconciler made way for another transaction");
+            }
             // The lead was lost: the leader says so.
             Err(StoreError::LeaseLost) => {}
             Err(error) => {

@@ -8,6 +8,10 @@ pub enum StoreError {
     /// Postgres is away, starting, out of connections, or slower than our bounds allow. Trying again later helps.
     #[error("Postgres does not answer")]
     Unavailable(#[source] sqlx::Error),
+    /// Others hold what the statement needs, and it did not get it in time, or was the victim of a deadlock. Trying
+    /// again helps.
+    #[error("the rows are locked by others")]
+    Contended(#[source] sqlx::Error),
     /// A write would have broken a rule that users can run into.
     #[error("the write breaks the rule {0:?}")]
     Violates(Constraint),
@@ -89,8 +93,20 @@ impl From<sqlx::Error> for StoreError {
         {
             return StoreError::Violates(rule);
         }
-        if says_later(&error) { StoreError::Unavailable(error) } else { StoreError::Unexpected(error) }
+        if is_contention(&error) {
+            StoreError::Contended(error)
+        } else if says_later(&error) {
+            StoreError::Unavailable(error)
+        } else {
+            StoreError::Unexpected(error)
+        }
     }
+}
+
+/// Lock timeout, deadlock, serialization failure.
+fn is_contention(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| matches!(&*code, "55P03" | "40P01" | "40001"))
 }
 
 /// Whether the same request may succeed at another time without anybody repairing anything.
@@ -102,12 +118,8 @@ fn says_later(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(database) => database.code().is_some_and(|code| {
-            // Connection exceptions, insufficient resources, shutdown and start-up, and being cancelled by one of
-            // our bounds or as the victim of a deadlock.
-            code.starts_with("08")
-                || code.starts_with("53")
-                || code.starts_with("57P")
-                || matches!(&*code, "57014" | "55P03" | "40P01" | "40001")
+            // Connection exceptions, insufficient resources, shutdown and start-up, and our own statement timeout.
+            code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") || code == "57014"
         }),
         _ => false,
     }

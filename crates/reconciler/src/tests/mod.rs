@@ -5,6 +5,7 @@ mod crashes;
 mod judgement;
 mod leading;
 mod life;
+mod outages;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,7 @@ struct World {
     store: Store,
     agents: Agents,
     caller: Caller,
-    _database: Database,
+    database: Database,
 }
 
 impl World {
@@ -42,7 +43,7 @@ impl World {
         control.prepare().await.unwrap();
         let account = control.create_account("acme").await.unwrap();
         let caller = control.caller_for(account.id, "a test").await.unwrap();
-        World { control, store, agents: Agents::default(), caller, _database: database }
+        World { control, store, agents: Agents::default(), caller, database }
     }
 
     fn reconciler(&self) -> Reconciler<Agents> {
