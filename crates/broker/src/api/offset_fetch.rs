@@ -78,15 +78,15 @@ fn named(
     group: &str,
     asked: OffsetFetchRequestTopics,
 ) -> OffsetFetchResponseTopics {
-    let name = if ctx.version >= TOPICS_BY_ID {
+    let (name, id) = if ctx.version >= TOPICS_BY_ID {
         match ctx.broker.topics.by_id(asked.topic_id) {
-            Some(topic) => topic.name.clone(),
+            Some(topic) => (topic.name.clone(), topic.id),
             None => return all_fail(asked, ErrorCode::UnknownTopicId.code()),
         }
     } else {
-        asked.name.clone()
+        (asked.name.clone(), ctx.broker.topics.by_name(&asked.name).map_or(Uuid::nil(), |topic| topic.id))
     };
-    let one = |at: i32| partition(at, shard.fetch(group, &name, at).unwrap_or_else(Fetched::none));
+    let one = |at: i32| partition(at, shard.fetch(group, &name, id, at).unwrap_or_else(Fetched::none));
     OffsetFetchResponseTopics {
         partitions: asked.partition_indexes.into_iter().map(one).collect(),
         name: asked.name,

@@ -12,6 +12,8 @@ pub mod group;
 pub mod machine;
 pub mod metrics;
 pub mod runtime;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

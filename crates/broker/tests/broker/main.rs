@@ -5,6 +5,7 @@
 
 mod client;
 mod disk;
+mod groups;
 mod hostile;
 mod path;
 mod process;

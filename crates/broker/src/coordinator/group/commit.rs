@@ -157,9 +157,11 @@ impl Group {
         step.out.append(records, purpose.into());
     }
 
-    /// What is committed for a partition.
-    pub(super) fn fetch(&self, topic: &str, partition: i32) -> Fetched {
-        self.offsets.get(topic, partition).map_or_else(Fetched::none, Fetched::from)
+    /// What is committed for a partition of the topic that has this id now (nil: not known). An offset of a topic that
+    /// was deleted, and whose name is in use again, is no offset of the new one.
+    pub(super) fn fetch(&self, topic: &str, topic_id: Uuid, partition: i32) -> Fetched {
+        let committed = self.offsets.topic(topic).filter(|it| it.is_of(topic_id));
+        committed.and_then(|it| it.partitions.get(&partition)).map_or_else(Fetched::none, Fetched::from)
     }
 
     /// What is committed at all.

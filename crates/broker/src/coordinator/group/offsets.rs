@@ -31,6 +31,13 @@ pub(super) struct TopicOffsets {
     pub(super) partitions: BTreeMap<i32, Committed>,
 }
 
+impl TopicOffsets {
+    /// Whether they are offsets of the topic with this id, as far as the ids are known.
+    pub(super) fn is_of(&self, topic_id: Uuid) -> bool {
+        self.id.is_nil() || topic_id.is_nil() || self.id == topic_id
+    }
+}
+
 /// All offsets of a group, and how many and how large they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Offsets {
@@ -71,7 +78,8 @@ impl Offsets {
             .flat_map(|(name, topic)| topic.partitions.iter().map(move |(at, it)| (name, *at, it)))
     }
 
-    /// Remembers an offset. Strings are copied out of whatever frame they lie in.
+    /// Remembers an offset; those of an earlier topic of that name are worth nothing then. Strings are copied out of
+    /// whatever frame they lie in.
     pub(super) fn put(&mut self, topic: &Str, id: Uuid, partition: i32, committed: &Committed) {
         let entry = match self.topics.get_mut(topic) {
             Some(entry) => entry,
@@ -80,6 +88,13 @@ impl Offsets {
                 self.topics.entry(topic.detached()).or_default()
             }
         };
+        if !entry.is_of(id) {
+            let before: usize =
+                entry.partitions.values().map(|it| OFFSET_OVERHEAD_BYTES + it.metadata.len()).sum();
+            self.bytes -= before;
+            self.count -= entry.partitions.len();
+            entry.partitions.clear();
+        }
         entry.id = id;
         let metadata = committed.metadata.detached();
         self.bytes += OFFSET_OVERHEAD_BYTES + metadata.len();

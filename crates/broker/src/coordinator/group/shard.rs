@@ -8,6 +8,7 @@ use protocol::messages::leave_group::MemberResponse;
 use protocol::messages::list_groups::ListedGroup;
 use protocol::messages::{GroupMetadataValue, OffsetCommitValue};
 use protocol::{ErrorCode, Str};
+use uuid::Uuid;
 
 use super::commit::{Commit, Fetched, FetchedTopics};
 use super::describe;
@@ -174,10 +175,11 @@ impl Shard {
         self.act(&id, now, out, |group, step| group.commit(commit, waiter, step));
     }
 
-    /// OffsetFetch for named partitions. `None`: there is no such group.
+    /// OffsetFetch for a named partition of the topic that has this id now (nil: not known). `None`: there is no such
+    /// group.
     #[must_use]
-    pub fn fetch(&self, group: &str, topic: &str, partition: i32) -> Option<Fetched> {
-        self.groups.get(group).map(|group| group.fetch(topic, partition))
+    pub fn fetch(&self, group: &str, topic: &str, topic_id: Uuid, partition: i32) -> Option<Fetched> {
+        self.groups.get(group).map(|group| group.fetch(topic, topic_id, partition))
     }
 
     /// OffsetFetch for everything. `None`: there is no such group.

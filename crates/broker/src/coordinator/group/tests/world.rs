@@ -298,7 +298,7 @@ impl World {
         let show = |fetched: &Fetched| format!("{} {:?}", fetched.offset, fetched.metadata.as_str());
         let line = match what.split_once(':') {
             Some((topic, partition)) => {
-                let fetched = self.shard.fetch(GROUP, topic, partition.parse().unwrap());
+                let fetched = self.shard.fetch(GROUP, topic, Uuid::nil(), partition.parse().unwrap());
                 fetched.map_or("no such group".to_owned(), |fetched| show(&fetched))
             }
             None => {

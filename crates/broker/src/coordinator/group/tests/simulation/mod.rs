@@ -11,6 +11,7 @@ mod client;
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::{ErrorCode, Str};
+use uuid::Uuid;
 
 use super::super::{Effects, Reply, Settings, Shard, State};
 use crate::coordinator::machine::{Machine, Now, Record, Waiter};
@@ -286,7 +287,8 @@ impl Simulation {
             Reply::Offsets(Ok(codes)) if codes == &[ErrorCode::None] => {
                 // The client commits to its own partition, so that the answer says which commit this was.
                 let at = client as i32;
-                let shown = self.shard.fetch(GROUP, "t", at).expect("it has just committed").offset;
+                let shown =
+                    self.shard.fetch(GROUP, "t", Uuid::nil(), at).expect("it has just committed").offset;
                 if life == self.clients[client].life {
                     assert_eq!(shown, self.clients[client].position, "another offset than was committed");
                 }
@@ -317,7 +319,11 @@ impl Simulation {
             "offsets in memory and in the log"
         );
         for (partition, offset) in &self.committed {
-            assert_eq!(group.fetch("t", *partition).offset, *offset, "a confirmed commit is lost");
+            assert_eq!(
+                group.fetch("t", Uuid::nil(), *partition).offset,
+                *offset,
+                "a confirmed commit is lost"
+            );
         }
         let is_at_rest = matches!(group.state, State::Stable | State::Empty) && group.is_logged;
         if is_at_rest && !group.is_unsaved {
