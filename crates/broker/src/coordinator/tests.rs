@@ -17,13 +17,16 @@ use crate::internal_topic::{Appended, InternalTopic};
 /// How long a test waits for what takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Who is to be told that a batch is on the disk.
+type Flush = oneshot::Sender<Result<(), ErrorCode>>;
+
 /// A topic of two partitions in memory.
 #[derive(Default)]
 struct Memory {
     partitions: OnceLock<[Mutex<Vec<Bytes>>; 2]>,
     is_full: AtomicBool,
     /// Appends are durable only when this is answered.
-    flushes: Option<Mutex<Vec<oneshot::Sender<Result<(), ErrorCode>>>>>,
+    flushes: Option<Mutex<Vec<Flush>>>,
 }
 
 impl InternalTopic for Memory {

@@ -5,7 +5,7 @@
 //! drives. Nothing here knows a socket, a clock, a lock or a version of the wire protocol: handlers translate.
 //!
 //! Where to read on, in the order of a member's life:
-//! - [`join`](self) (`join.rs`): asking to be a member, static members, members that come back;
+//! - `join.rs`: asking to be a member, static members, members that come back;
 //! - `rebalance.rs`: waiting for everybody, choosing leader and protocol, the next generation;
 //! - `sync.rs`: the leader's assignment, stored and handed out;
 //! - `session.rs`: heartbeats, and what happens without them; `leave.rs`: saying goodbye;

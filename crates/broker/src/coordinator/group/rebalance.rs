@@ -26,6 +26,12 @@ impl Group {
         }
         self.sync_deadline_ms = None;
         let is_first = self.state == State::Empty;
+        tracing::debug!(
+            group.id = %self.id,
+            group.generation = self.generation,
+            members = self.members.len(),
+            "the members of a group are called to join again"
+        );
         self.enter(State::PreparingRebalance, step.now);
         if is_first {
             let step_ms = step.settings.initial_rebalance_delay_ms;
@@ -132,6 +138,12 @@ impl Group {
         self.protocol = self.ballot.elect(self.members.values());
         self.enter(State::CompletingRebalance, step.now);
         step.metrics.rebalances.inc();
+        tracing::debug!(
+            group.id = %self.id,
+            group.generation = self.generation,
+            members = self.members.len(),
+            "a group has gathered; its leader assigns"
+        );
         let ids: Vec<Str> = self.members.keys().cloned().collect();
         for member_id in ids {
             let waiter = self.members.get_mut(&member_id).and_then(|member| {

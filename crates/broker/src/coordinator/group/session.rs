@@ -63,6 +63,7 @@ impl Group {
         });
         if is_over {
             step.metrics.expired_members.inc();
+            tracing::debug!(group.id = %self.id, member.id = member_id, "a member was not heard of in time");
             self.remove_member(member_id, step);
             if self.state != State::Empty {
                 self.rebalance_or_finish(step);
