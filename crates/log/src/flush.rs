@@ -12,7 +12,7 @@ use crate::io::{Access, File, Io, replace_file};
 use crate::layout::{Kind, LEADER_EPOCHS, State, file_path};
 use crate::log::PartitionLog;
 use crate::segment::Synced;
-use crate::store::{Step, StorageError, Store};
+use crate::store::{Step, StorageError, Store, sync_new_dir};
 
 /// How much a flush covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub struct Flush<I: Io> {
     snapshots: Vec<PathBuf>,
     epochs: Option<String>,
     sync_names: bool,
+    is_dir_new: bool,
     flushed: Flushed,
 }
 
@@ -68,7 +69,27 @@ impl<I: Io> Flush<I> {
         result.map(|()| self.flushed.clone())
     }
 
+    /// Does what [`Flush::run`] does except waiting for the disk. What it returns holds once a
+    /// [`Store::sync_all`] that began afterwards has succeeded, and must not be used before.
+    pub fn write_only(&self) -> Result<Flushed, StorageError> {
+        if let Some(epochs) = &self.epochs {
+            let path = self.dir.join(LEADER_EPOCHS);
+            let beside = path.with_extension("tmp");
+            let write = || {
+                let file = self.store.io.open(&beside, Access::Write)?;
+                file.set_len(0)?;
+                file.write_bytes_at(epochs.as_bytes(), 0)?;
+                self.store.io.rename(&beside, &path)
+            };
+            write().step("write", &path)?;
+        }
+        Ok(self.flushed.clone())
+    }
+
     fn sync_all(&self) -> Result<(), StorageError> {
+        if self.is_dir_new {
+            sync_new_dir(&self.store.io, self.store.root(), &self.dir)?;
+        }
         for (path, handle) in &self.files {
             handle.file.sync().step("sync", path)?;
         }
@@ -122,6 +143,7 @@ impl<I: Io> PartitionLog<I> {
             epochs: epochs_changed.then(|| self.epochs.encode()),
             // Index files are made when they get their first entries.
             sync_names: everything || self.names_version != self.names_synced,
+            is_dir_new: self.is_dir_new,
             flushed: Flushed {
                 key: self.key,
                 extent,
@@ -146,6 +168,7 @@ impl<I: Io> PartitionLog<I> {
             }
         }
         self.names_synced = self.names_synced.max(flushed.names_version);
+        self.is_dir_new = false;
         self.durable_offset = self.durable_offset.max(flushed.up_to);
         if flushed.extent == Extent::Everything {
             self.recovery_point = self.recovery_point.max(flushed.up_to);

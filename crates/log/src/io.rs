@@ -60,6 +60,12 @@ pub trait Io: std::fmt::Debug + Send + Sync + 'static {
     fn remove_dir(&self, dir: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Makes everything durable that was written so far to the file system `dir` is on: cheaper than syncing
+    /// thousands of files one by one. `false` where that is not possible; nothing was synced then.
+    fn sync_all(&self, _dir: &Path) -> io::Result<bool> {
+        Ok(false)
+    }
 }
 
 /// An open file. All methods take `&self`: positions are arguments, so that readers, the writer and the

@@ -53,6 +53,8 @@ pub struct PartitionLog<I: Io> {
     pub(crate) names_synced: u64,
     /// Whether the directory is there. One that was never written costs nothing on disk.
     pub(crate) has_dir: bool,
+    /// Whether it was made by this process and not flushed since.
+    pub(crate) is_dir_new: bool,
 }
 
 /// What a log knows about one producer.
@@ -240,8 +242,9 @@ impl<I: Io> PartitionLog<I> {
         }
         self.store.io.create_dir(&self.dir).step("create", &self.dir)?;
         write_topic_id(&self.store.io, &self.dir, self.topic_id)?;
-        self.store.io.sync_dir(self.store.root()).step("sync", self.store.root())?;
         self.has_dir = true;
+        // The disk is not waited for here: this is part of an append. The first flush does it.
+        self.is_dir_new = true;
         self.names_version += 1;
         Ok(())
     }

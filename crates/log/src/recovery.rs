@@ -107,6 +107,7 @@ impl<I: Io> PartitionLog<I> {
             names_version: 0,
             names_synced: 0,
             has_dir: entries.is_some(),
+            is_dir_new: false,
         };
         let mut report =
             RecoveryReport { stopped: known.stopped, scanned_bytes: 0, cut_bytes: 0, damage: None };

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::buffers::Buffers;
 use crate::checkpoint::{self, Offsets};
 use crate::handles::Handles;
-use crate::io::{Io, read_file, replace_file};
+use crate::io::{Access, File, Io, read_file, replace_file};
 use crate::layout::{self, PARTITION_METADATA};
 use crate::recent::{RecentBatches, Resumes};
 
@@ -305,6 +305,17 @@ impl<I: Io> Store<I> {
         }
     }
 
+    /// Makes everything durable that was written so far, whichever log it belongs to; `false` where the file
+    /// system cannot do that. See [`crate::Flush::write_only`].
+    pub fn sync_all(&self) -> Result<bool, StorageError> {
+        let synced = self.io.sync_all(&self.root).step("sync", &self.root);
+        if synced.is_err() {
+            // As after any failed sync: what is on the disk is unknown, and the next start must look.
+            let _ = self.distrust();
+        }
+        synced
+    }
+
     /// Closes files that were not used since the previous call, and returns how many stay open. Called every
     /// few seconds, it lets idle logs hold no file.
     pub fn close_unused_files(&self) -> usize {
@@ -344,11 +355,25 @@ fn read_topic_id<I: Io>(io: &I, dir: &Path) -> Result<Option<Uuid>, StorageError
     Ok(content.and_then(|content| parse_metadata(std::str::from_utf8(&content).ok()?)))
 }
 
-/// Writes the file that says which topic a directory belongs to.
+/// Writes the file that says which topic a directory belongs to, without syncing it: the first flush of the log
+/// does. One that a crash left empty says nothing, and the directory's name does.
 pub(crate) fn write_topic_id<I: Io>(io: &I, dir: &Path, topic_id: Uuid) -> Result<(), StorageError> {
     let path = dir.join(PARTITION_METADATA);
     let content = format!("version: 0\ntopic_id: {}", base64url(topic_id));
-    replace_file(io, &path, content.as_bytes()).step("write", &path)
+    let write = || {
+        let file = io.open(&path, Access::Write)?;
+        file.set_len(0)?;
+        file.write_bytes_at(content.as_bytes(), 0)
+    };
+    write().step("write", &path)
+}
+
+/// Makes durable that a directory exists and which topic it belongs to.
+pub(crate) fn sync_new_dir<I: Io>(io: &I, root: &Path, dir: &Path) -> Result<(), StorageError> {
+    let path = dir.join(PARTITION_METADATA);
+    let sync = || io.open(&path, Access::Read)?.sync();
+    sync().step("sync", &path)?;
+    io.sync_dir(root).step("sync", root)
 }
 
 fn parse_metadata(content: &str) -> Option<Uuid> {

@@ -64,6 +64,11 @@ impl Io for Disk {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         fs::File::open(dir)?.sync_all()
     }
+
+    fn sync_all(&self, dir: &Path) -> io::Result<bool> {
+        rustix::fs::syncfs(fs::File::open(dir)?)?;
+        Ok(true)
+    }
 }
 
 impl File for fs::File {
