@@ -65,6 +65,7 @@ impl Broker {
 
     /// Closes every log, writes checkpoints and the mark of an orderly stop. `false` if the next start has to check.
     pub(crate) fn close(&self) -> bool {
+        self.storage.checkpoint_together(&self.topics);
         let mut whole = true;
         for topic in self.topics.all() {
             for partition in topic.partitions().iter() {

@@ -61,7 +61,7 @@ async fn checkpoints(broker: Arc<Broker>, stop: CancellationToken) {
 
 /// Makes every log durable that has something new, then writes down how far each is.
 fn checkpoint(broker: &Broker, stop: &CancellationToken) {
-    let mut changed = false;
+    let mut changed = broker.storage.checkpoint_together(&broker.topics);
     for topic in broker.topics.all() {
         for partition in topic.partitions().iter() {
             if stop.is_cancelled() {

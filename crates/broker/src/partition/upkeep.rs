@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use log::io::Disk;
-use log::{Extent, Known, LogConfig, RecoveryReport, StorageError};
+use log::{Extent, Flushed, Known, LogConfig, RecoveryReport, StorageError};
 use protocol::ErrorCode;
 
 use super::{Partition, Slot, State, chain};
@@ -117,6 +117,30 @@ impl Partition {
             // No room for an index or a snapshot: nothing that was acknowledged depends on it.
             self.storage.write_failed(&error)
         })
+    }
+
+    /// The first half of a checkpoint of many logs at once: writes what is only in memory. Then the whole file system is
+    /// synced, and [`Partition::checkpointed`] takes note. `None` if there is nothing to do.
+    pub(crate) fn begin_checkpoint(&self) -> Option<Flushed> {
+        let prepared = {
+            let mut state = self.lock();
+            let Slot::Open(log) = &mut state.slot else { return None };
+            log.prepare_flush(Extent::Everything)
+        };
+        let written = prepared.and_then(|flush| flush.map(|flush| flush.write_only()).transpose());
+        written.unwrap_or_else(|error| {
+            // Tried again one by one, where it is said what failed.
+            tracing::debug!(topic.name = %self.topic, partition = self.index, error = %chain(&error),
+                "a log was left out of a common checkpoint");
+            None
+        })
+    }
+
+    /// Notes that the file system was synced after [`Partition::begin_checkpoint`].
+    pub(crate) fn checkpointed(&self, flushed: &Flushed) {
+        if let Slot::Open(log) = &mut self.lock().slot {
+            log.flushed(flushed);
+        }
     }
 
     /// Whether [`Partition::checkpoint`] would do anything.

@@ -115,3 +115,22 @@ fn retention_also_finds_logs_that_nobody_used_since_the_start() {
     let mut client = Client::connect(&broker);
     assert_eq!((client.offset("t", 0, -2), client.offset("t", 0, -1)), (1, 1));
 }
+
+#[test]
+fn many_logs_stop_together_and_come_back_clean() {
+    let broker = Broker::start(&["log.flush.offset.checkpoint.interval.ms=200"]);
+    let mut client = Client::connect(&broker);
+    assert_eq!(client.create("t", 300, &[]), 0);
+    for partition in 0..300 {
+        assert_eq!(client.produce("t", partition, batch(&["a"])).error_code, 0);
+    }
+    let checkpoint = broker.data().join("recovery-point-offset-checkpoint");
+    let lines = || std::fs::read_to_string(&checkpoint).unwrap_or_default().lines().count();
+    assert!(super::process::eventually(|| lines() >= 300), "a checkpoint covers all of them");
+    let broker = broker.stop_and_restart();
+    assert_eq!(broker.metric("penstock_broker_recovered_logs"), 0.0);
+    let mut client = Client::connect(&broker);
+    for partition in [0, 150, 299] {
+        assert_eq!(values(&client.fetch("t", partition, 0, 0)), ["a"]);
+    }
+}
