@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 /// One change that was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AuditEvent)]
 pub struct Event {
     /// Its id.
     pub id: Uuid,

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 /// Where a credential is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = CredentialState)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// The brokers accept it.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 /// What an operation is to achieve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = OperationKind)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A new resource is to become ready.
@@ -18,6 +19,7 @@ pub enum Kind {
 
 /// Where an operation or one of its steps is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = OperationState)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Accepted; nothing has been done yet.

@@ -37,6 +37,7 @@ pub struct Problem {
 
 /// One entry of the registry of problems, as `/v1/problems` lists them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProblemKind)]
 pub struct Kind {
     /// The stable code.
     pub code: String,

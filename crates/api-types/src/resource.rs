@@ -8,6 +8,7 @@ use crate::operation::Operation;
 
 /// Where a resource is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ResourceState)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Accepted; it cannot be used yet.

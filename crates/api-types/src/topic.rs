@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 /// Where a topic is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TopicState)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Accepted; the brokers have not made it yet, and it has no partitions.

@@ -21,6 +21,8 @@ from confluent_kafka import Consumer, Producer
 
 # Without a new record for so long, something is stuck: a killed broker is back within seconds.
 GIVE_UP_AFTER_SECONDS = 120
+# A new group waits three seconds for more members. Who is not there by then reads along a little later.
+JOIN_WITHIN_SECONDS = 20
 PROGRESS_EVERY = 50_000
 MEMBERS_OF_EACH_GROUP = 2
 
@@ -94,6 +96,7 @@ class Group(threading.Thread):
         self.next_offset = collections.defaultdict(int)
         self.seen = self.again = 0
         self.error = None
+        self.joined = threading.Event()
 
     def run(self):
         try:
@@ -109,7 +112,7 @@ class Group(threading.Thread):
         }
         members = [Consumer(self.connection | settings) for _ in range(MEMBERS_OF_EACH_GROUP)]
         for member in members:
-            member.subscribe([self.topic])
+            member.subscribe([self.topic], on_assign=lambda *_: self.joined.set())
         last = time.monotonic()
         while self.seen < self.expected:
             got = 0
@@ -205,13 +208,17 @@ def main():
     ]
     for group in groups:
         group.start()
+    for group in groups:
+        group.joined.wait(JOIN_WITHIN_SECONDS)
     start = time.monotonic()
     sending = Sending(connection, arguments.topic)
     for number, (key, event) in enumerate(flights, start=1):
         sending.send(key, event)
         if number == len(flights) // 2:
             say("half", acknowledged=sending.acknowledged)
-        if number % PROGRESS_EVERY == 0:
+        if number % # A new group waits three seconds for more members. Who is not there by then reads along a little later.
+JOIN_WITHIN_SECONDS = 20
+PROGRESS_EVERY == 0:
             say("progress", sent=number, acknowledged=sending.acknowledged, read=[group.seen for group in groups])
     unsent = sending.finish()
     produced_after = time.monotonic() - start

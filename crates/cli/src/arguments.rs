@@ -307,7 +307,8 @@ fn duration(text: &str) -> Result<Duration, String> {
         "d" => 86_400,
         _ => return Err("a number and a unit: 90s, 10m, 36h or 7d".to_owned()),
     };
-    let number: u64 = number.parse().map_err(|_| "a whole number and a unit: 90s, 10m, 36h or 7d".to_owned())?;
+    let number: u64 =
+        number.parse().map_err(|_| "a whole number and a unit: 90s, 10m, 36h or 7d".to_owned())?;
     number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| "too long".to_owned())
 }
 

@@ -15,7 +15,8 @@ pub(crate) fn client(place: &Place) -> Result<Client, Failure> {
     match &place.api_url {
         Some(address) => {
             let token_file = place.token_file.as_deref().ok_or_else(|| {
-                Failure::new(Exit::Usage, "no-token", "--api-url needs a token").advice("add --token-file FILE")
+                Failure::new(Exit::Usage, "no-token", "--api-url needs a token")
+                    .advice("add --token-file FILE")
             })?;
             let token: SecretString = read(token_file, "the token")?.trim().to_owned().into();
             let trust = match &place.ca_file {
@@ -33,13 +34,20 @@ pub(crate) fn client(place: &Place) -> Result<Client, Failure> {
 }
 
 /// The name of the add-on that is meant: the one that was named, or the only one.
-pub(crate) async fn resource(client: &Client, named: Option<&str>, output: &Output) -> Result<String, Failure> {
+pub(crate) async fn resource(
+    client: &Client,
+    named: Option<&str>,
+    output: &Output,
+) -> Result<String, Failure> {
     if let Some(name) = named {
         return Ok(name.to_owned());
     }
-    let mut names: Vec<String> = client.resources().await?.into_iter().map(|resource| resource.name).collect();
+    let mut names: Vec<String> =
+        client.resources().await?.into_iter().map(|resource| resource.name).collect();
     match names.len() {
-        0 => Err(Failure::new(Exit::NotFound, "not-found", "you have no add-on").advice("penstock create dev")),
+        0 => {
+            Err(Failure::new(Exit::NotFound, "not-found", "you have no add-on").advice("penstock create dev"))
+        }
         1 => {
             let name = names.remove(0);
             output.say(&format!("On {name}, your only add-on."));

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use client::Error;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::output::Output;
 
@@ -25,24 +25,38 @@ pub(crate) enum Exit {
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
+    words: Box<Words>,
+}
+
+#[derive(Debug, Serialize)]
+struct Words {
     code: String,
     what: String,
     why: Option<String>,
+    #[serde(rename = "do")]
     advice: Option<String>,
     see: Option<String>,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, code: &str, what: impl Into<String>) -> Failure {
-        Failure { exit, code: code.to_owned(), what: what.into(), why: None, advice: None, see: None }
+        let words = Words { code: code.to_owned(), what: what.into(), why: None, advice: None, see: None };
+        Failure { exit, words: Box::new(words) }
     }
 
-    pub(crate) fn why(self, why: impl Into<String>) -> Failure {
-        Failure { why: Some(why.into()), ..self }
+    pub(crate) fn why(mut self, why: impl Into<String>) -> Failure {
+        self.words.why = Some(why.into());
+        self
     }
 
-    pub(crate) fn advice(self, advice: impl Into<String>) -> Failure {
-        Failure { advice: Some(advice.into()), ..self }
+    pub(crate) fn advice(mut self, advice: impl Into<String>) -> Failure {
+        self.words.advice = Some(advice.into());
+        self
+    }
+
+    fn see(mut self, see: String) -> Failure {
+        self.words.see = Some(see);
+        self
     }
 
     /// Something that no command expects.
@@ -58,17 +72,18 @@ impl Failure {
 
     /// Says it, and gives the exit code.
     pub(crate) fn report(&self, output: &Output) -> ExitCode {
+        let words = &self.words;
         if output.is_json() {
-            let body = json!({ "code": self.code, "what": self.what, "why": self.why, "do": self.advice, "see": self.see });
-            output.complain(&format!("{body}\n"));
+            let line = serde_json::to_string(words).unwrap_or_else(|_| words.what.clone());
+            output.complain(&format!("{line}\n"));
         } else {
-            let mut words = format!("error[{}]: {}\n", self.code, self.what);
-            for (label, text) in [("why", &self.why), ("do", &self.advice), ("see", &self.see)] {
+            let mut lines = format!("error[{}]: {}\n", words.code, words.what);
+            for (label, text) in [("why", &words.why), ("do", &words.advice), ("see", &words.see)] {
                 if let Some(text) = text {
-                    words.push_str(&format!("  {label}: {text}\n"));
+                    lines.push_str(&format!("  {label}: {text}\n"));
                 }
             }
-            output.complain(&words);
+            output.complain(&lines);
         }
         ExitCode::from(self.exit as u8)
     }
@@ -87,19 +102,22 @@ impl From<Error> for Failure {
                     (503 | 504, _) => Exit::Unreachable,
                     _ => Exit::Failed,
                 };
-                let failure = Failure::new(exit, &problem.code, problem.detail).advice(problem.advice);
-                Failure { see: Some(format!("request {}", problem.request_id)), ..failure }
+                Failure::new(exit, &problem.code, problem.detail)
+                    .advice(problem.advice)
+                    .see(format!("request {}", problem.request_id))
             }
             Error::Unreachable { address, why } => {
                 Failure::new(Exit::Unreachable, "unreachable", format!("{address} does not answer"))
                     .why(why)
                     .advice("check that it runs: `penstock up` starts the one on this machine")
             }
-            Error::Foreign { address, what } => {
-                Failure::new(Exit::Failed, "not-understood", format!("{address} gave an answer that this release does not understand"))
-                    .why(what)
-                    .advice("compare the releases of penstock and of the server")
-            }
+            Error::Foreign { address, what } => Failure::new(
+                Exit::Failed,
+                "not-understood",
+                format!("{address} gave an answer that this release does not understand"),
+            )
+            .why(what)
+            .advice("compare the releases of penstock and of the server"),
             Error::Setup(what) => Failure::new(Exit::Usage, "setup", what),
             other => Failure::new(Exit::Failed, "failed", other.to_string()),
         }

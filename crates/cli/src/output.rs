@@ -34,9 +34,15 @@ impl Output {
     }
 
     /// Prints data: one JSON document, or the text that `text` makes of it.
-    pub(crate) fn data<T: Serialize>(&self, data: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+    pub(crate) fn data<T: Serialize>(
+        &self,
+        data: &T,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<(), Failure> {
         let mut printed = match self.form {
-            Form::Json => serde_json::to_string_pretty(data).map_err(|error| Failure::internal(error.into()))?,
+            Form::Json => {
+                serde_json::to_string_pretty(data).map_err(|error| Failure::internal(error.into()))?
+            }
             Form::Text => text(data),
         };
         if !printed.is_empty() && !printed.ends_with('\n') {
@@ -46,7 +52,9 @@ impl Output {
         match stdout.write_all(printed.as_bytes()).and_then(|()| stdout.flush()) {
             // Whoever reads has enough, as `head` does.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            Err(error) => Err(Failure::internal(anyhow::Error::new(error).context("cannot write the answer"))),
+            Err(error) => {
+                Err(Failure::internal(anyhow::Error::new(error).context("cannot write the answer")))
+            }
             Ok(()) => Ok(()),
         }
     }

@@ -79,7 +79,11 @@ async fn watch_steps(
 
 fn finished_steps(operation: &Operation) -> Vec<String> {
     let finished = operation.steps.iter().filter(|step| step.state == State::Succeeded);
-    finished.map(|step| format!("  ✓ {}{}", step.name, duration(step).map(|took| format!("  {took}")).unwrap_or_default())).collect()
+    finished
+        .map(|step| {
+            format!("  ✓ {}{}", step.name, duration(step).map(|took| format!("  {took}")).unwrap_or_default())
+        })
+        .collect()
 }
 
 /// How long a step took, by the server's clock.
@@ -111,9 +115,13 @@ fn outcome(operation: Operation) -> Result<Operation, Failure> {
 }
 
 fn still_waiting(operation: &Operation, waited: Duration) -> Failure {
-    Failure::new(Exit::StillWaiting, "still-waiting", format!("{} goes on after {} s", what(operation), waited.as_secs()))
-        .why(reason(operation))
-        .advice(format!("nothing is lost: go on watching with `penstock wait {}`", operation.resource_name))
+    Failure::new(
+        Exit::StillWaiting,
+        "still-waiting",
+        format!("{} goes on after {} s", what(operation), waited.as_secs()),
+    )
+    .why(reason(operation))
+    .advice(format!("nothing is lost: go on watching with `penstock wait {}`", operation.resource_name))
 }
 
 fn what(operation: &Operation) -> String {

@@ -4,8 +4,8 @@
 //! else would, try the add-on, write `up.json`, stay. While it stays, it starts again what dies. On Ctrl-C it stops
 //! the server and Postgres; brokers are the data plane and go on, and the next `up` takes them up again.
 
-mod address;
 mod addon;
+mod address;
 pub(crate) mod directory;
 pub(crate) mod down;
 mod server;
@@ -106,9 +106,9 @@ impl Database {
         if let Some(url) = given {
             return Ok(Database::Given(url.clone()));
         }
-        let managed = Managed::start(&dir.join(POSTGRES), Durability::Durable)
-            .await
-            .map_err(|error| Failure::internal(anyhow::Error::new(error).context("cannot have a Postgres")))?;
+        let managed = Managed::start(&dir.join(POSTGRES), Durability::Durable).await.map_err(|error| {
+            Failure::internal(anyhow::Error::new(error).context("cannot have a Postgres"))
+        })?;
         let how = if managed.adopted() { "Found Postgres running" } else { "Started Postgres" };
         output.say(&format!("{how} (version {}, process {}).", managed.installation().major, managed.pid()));
         Ok(Database::Own(Box::new(managed)))
@@ -132,10 +132,9 @@ impl Database {
     async fn stop(self) -> Result<(), Failure> {
         match self {
             Database::Given(_) => Ok(()),
-            Database::Own(managed) => managed
-                .stop()
-                .await
-                .map_err(|error| Failure::internal(anyhow::Error::new(error).context("cannot stop Postgres"))),
+            Database::Own(managed) => managed.stop().await.map_err(|error| {
+                Failure::internal(anyhow::Error::new(error).context("cannot stop Postgres"))
+            }),
         }
     }
 }

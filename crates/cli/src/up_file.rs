@@ -34,12 +34,18 @@ impl UpFile {
         let text = std::fs::read_to_string(&path).map_err(|error| {
             Failure::new(Exit::Unreachable, "not-up", format!("no Penstock runs in {}", dir.display()))
                 .why(format!("{} cannot be read: {error}", path.display()))
-                .advice("run `penstock up`, name its directory with --dir, or name another server with --api-url")
+                .advice(
+                    "run `penstock up`, name its directory with --dir, or name another server with --api-url",
+                )
         })?;
         serde_json::from_str(&text).map_err(|error| {
-            Failure::new(Exit::Failed, "not-understood", format!("{} is not what `penstock up` writes", path.display()))
-                .why(error.to_string())
-                .advice("stop `penstock up` and start it again")
+            Failure::new(
+                Exit::Failed,
+                "not-understood",
+                format!("{} is not what `penstock up` writes", path.display()),
+            )
+            .why(error.to_string())
+            .advice("stop `penstock up` and start it again")
         })
     }
 

@@ -17,11 +17,13 @@ pub(crate) struct Directory {
 impl Directory {
     /// Makes the directory if it is not there, and takes it.
     pub(crate) fn take(path: &Path) -> anyhow::Result<Directory> {
-        std::fs::create_dir_all(path)
-            .with_context(|| format!("cannot make the directory {}; choose another with --dir", path.display()))?;
+        std::fs::create_dir_all(path).with_context(|| {
+            format!("cannot make the directory {}; choose another with --dir", path.display())
+        })?;
         let path = path.canonicalize().with_context(|| format!("cannot find {} again", path.display()))?;
-        std::fs::set_permissions(&path, Permissions::from_mode(0o711))
-            .with_context(|| format!("cannot take the directory {}: it belongs to somebody else", path.display()))?;
+        std::fs::set_permissions(&path, Permissions::from_mode(0o711)).with_context(|| {
+            format!("cannot take the directory {}: it belongs to somebody else", path.display())
+        })?;
         let lock_path = path.join("server.lock");
         let mut lock = File::options()
             .create(true)
@@ -30,7 +32,9 @@ impl Directory {
             .write(true)
             .mode(0o600)
             .open(&lock_path)
-            .with_context(|| format!("cannot write into the directory {}; choose another with --dir", path.display()))?;
+            .with_context(|| {
+                format!("cannot write into the directory {}; choose another with --dir", path.display())
+            })?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -39,7 +43,10 @@ impl Directory {
                 let _ = lock.read_to_string(&mut pid);
                 let pid = pid.trim();
                 let who = if pid.is_empty() { String::new() } else { format!(" (process {pid})") };
-                bail!("another penstock-server{who} uses the directory {}; stop it first, or choose another with --dir", path.display());
+                bail!(
+                    "another penstock-server{who} uses the directory {}; stop it first, or choose another with --dir",
+                    path.display()
+                );
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("cannot lock {}", lock_path.display()));

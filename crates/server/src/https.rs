@@ -11,8 +11,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use hyper::body::Incoming;
 use hyper::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -58,7 +58,8 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn register(registry: &Registry) -> Metrics {
         Metrics {
-            open: registry.gauge("penstock_https_connections", "Connections to the API and the console that are open"),
+            open: registry
+                .gauge("penstock_https_connections", "Connections to the API and the console that are open"),
             failed_handshakes: registry.counter(
                 "penstock_https_failed_handshakes_total",
                 "Connections that ended before TLS was agreed on",
@@ -83,7 +84,8 @@ pub(crate) async fn serve(
             next = accept(&listener, &places) => next,
         };
         let Some((stream, peer, place)) = next else { continue };
-        let connection = Connection { tls: tls.clone(), routes: routes.clone(), metrics: metrics.clone(), peer };
+        let connection =
+            Connection { tls: tls.clone(), routes: routes.clone(), metrics: metrics.clone(), peer };
         let watcher = graceful.watcher();
         tokio::spawn(async move {
             connection.run(stream, watcher).await;
@@ -146,7 +148,10 @@ impl Connection {
 
 fn protocol() -> auto::Builder<TokioExecutor> {
     let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(LARGEST_HEAD_BYTES as usize);
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(LARGEST_HEAD_BYTES as usize);
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_PER_CONNECTION)

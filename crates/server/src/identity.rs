@@ -36,7 +36,8 @@ pub(crate) fn prepare(dir: &Path, public_names: &[String], now: Timestamp) -> an
     let ca = read_or_make(&ca_file, &ca_dir.join("ca.key"), now)?;
     let names: Vec<&str> =
         LOCAL_NAMES.iter().copied().chain(public_names.iter().map(String::as_str)).collect();
-    let issued = ca.issue_server(&names, now, CERTIFICATE_DAYS).context("cannot issue the server's certificate")?;
+    let issued =
+        ca.issue_server(&names, now, CERTIFICATE_DAYS).context("cannot issue the server's certificate")?;
     let chain = CertificateDer::pem_slice_iter(issued.cert_chain_pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .context("the certificate that was just issued does not read")?;
@@ -59,7 +60,10 @@ fn read_or_make(cert_file: &Path, key_file: &Path, now: Timestamp) -> anyhow::Re
             format!("cannot read the certificate authority {} and its key", cert_file.display())
         })?;
         return Ca::from_pem(&cert, &key).with_context(|| {
-            format!("{} or its key is damaged; remove both to have new ones, which clients must then trust anew", cert_file.display())
+            format!(
+                "{} or its key is damaged; remove both to have new ones, which clients must then trust anew",
+                cert_file.display()
+            )
         });
     }
     let ca = Ca::new("Penstock on this machine", now).context("cannot make a certificate authority")?;

@@ -62,8 +62,13 @@ pub(crate) async fn run(serve: Serve) -> anyhow::Result<()> {
     let connections =
         tokio::spawn(https::serve(listener, tls, routes, https::Metrics::register(&registry), stop.clone()));
 
-    let reconciler =
-        Reconciler::new(control.store, control.control.clone(), dispatch.clone(), System::now, Default::default());
+    let reconciler = Reconciler::new(
+        control.store,
+        control.control.clone(),
+        dispatch.clone(),
+        System::now,
+        Default::default(),
+    );
     let reconcile_stop = stop.clone();
     let ready = async {
         prepare(&control.control, &serve, directory.path()).await?;
@@ -105,7 +110,9 @@ fn substrate(serve: &Serve, dir: &Path) -> anyhow::Result<InProcess> {
 fn broker_binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     let path = match named {
         Some(path) => path.to_owned(),
-        None => std::env::current_exe().context("cannot tell where this program lies")?.with_file_name(BROKER),
+        None => {
+            std::env::current_exe().context("cannot tell where this program lies")?.with_file_name(BROKER)
+        }
     };
     if !path.is_file() {
         bail!("there is no broker program {}; build it, or name it with --broker-binary", path.display());
@@ -119,7 +126,8 @@ struct Controlled {
 }
 
 fn control(serve: &Serve, dir: &Path) -> anyhow::Result<Controlled> {
-    let store = Store::connect(serve.database_url.expose_secret()).context("the database URL cannot be used")?;
+    let store =
+        Store::connect(serve.database_url.expose_secret()).context("the database URL cannot be used")?;
     let master_key = MasterKey::load_or_create(&dir.join("master.key"))?;
     let settings = Settings {
         region: REGION.to_owned(),

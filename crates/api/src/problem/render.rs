@@ -3,7 +3,7 @@
 
 use axum::Json;
 use axum::extract::Request;
-use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -64,11 +64,9 @@ fn rendered(response: Response, request_id: &str, body: impl FnOnce(&Problem) ->
     let (mut parts, original_body) = response.into_parts();
     let problem = match parts.extensions.remove::<Problem>() {
         Some(problem) => problem,
-        // The router answers a wrong method by itself, with nothing but the header.
+        // The router answers a wrong method by itself, and writes `Allow` after us.
         None if parts.status == StatusCode::METHOD_NOT_ALLOWED => {
-            let allowed =
-                parts.headers.get(ALLOW).and_then(|allow| allow.to_str().ok()).unwrap_or("no method");
-            Problem::new(&registry::METHOD_NOT_ALLOWED, format!("this path takes {allowed}"))
+            Problem::new(&registry::METHOD_NOT_ALLOWED, "this path does not take this method".to_owned())
         }
         None => return Response::from_parts(parts, original_body),
     };

@@ -15,12 +15,8 @@ pub(crate) async fn run(place: &Place, wish: &Create, output: &Output) -> Result
     if let Some(app) = &wish.app {
         ensure_app(&client, app, output).await?;
     }
-    let body = NewResource {
-        plan: wish.plan.clone(),
-        name: wish.name.clone(),
-        app: wish.app.clone(),
-        region: None,
-    };
+    let body =
+        NewResource { plan: wish.plan.clone(), name: wish.name.clone(), app: wish.app.clone(), region: None };
     let start = Instant::now();
     let accepted = match client.create_resource(&body, &Uuid::new_v4().to_string()).await {
         Ok(accepted) => accepted,

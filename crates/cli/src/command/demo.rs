@@ -78,7 +78,8 @@ pub(crate) async fn run(place: &Place, wish: &Demo, output: &Output) -> Result<(
 
 fn cache_dir(wish: &Demo) -> PathBuf {
     let home = || std::env::var_os("HOME").map(PathBuf::from);
-    let caches = || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".cache")));
+    let caches =
+        || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".cache")));
     let demo = || caches().unwrap_or_else(std::env::temp_dir).join("penstock/demo");
     wish.cache_dir.clone().unwrap_or_else(demo)
 }
@@ -107,7 +108,8 @@ fn patience(start: Instant, what: &str) -> Result<(), Failure> {
     if start.elapsed() < SETTLED_WITHIN {
         return Ok(());
     }
-    Err(Failure::new(Exit::StillWaiting, "still-waiting", what).advice("see `penstock topics` and `penstock info`"))
+    Err(Failure::new(Exit::StillWaiting, "still-waiting", what)
+        .advice("see `penstock topics` and `penstock info`"))
 }
 
 fn start(kit: &python::Kit, up: &UpFile, wish: &Demo) -> anyhow::Result<Child> {
@@ -138,16 +140,25 @@ async fn follow(mut child: Child, broker: Option<Broker>, output: &Output) -> Re
     let mut lines = BufReader::new(stdout).lines();
     let mut back_after = None;
     let mut result = None;
-    while let Some(line) = lines.next_line().await.context("cannot read what the demo says").map_err(Failure::internal)? {
-        match serde_json::from_str(&line).with_context(|| format!("the demo said {line:?}")).map_err(Failure::internal)? {
-            Said::Read { flights } => output.say(&format!("{flights} flights to send; two groups read along.")),
+    while let Some(line) =
+        lines.next_line().await.context("cannot read what the demo says").map_err(Failure::internal)?
+    {
+        match serde_json::from_str(&line)
+            .with_context(|| format!("the demo said {line:?}"))
+            .map_err(Failure::internal)?
+        {
+            Said::Read { flights } => {
+                output.say(&format!("{flights} flights to send; two groups read along."))
+            }
             Said::Progress { sent, acknowledged, read } => {
                 output.say(&format!("  sent {sent}, acknowledged {acknowledged}, read {read:?}"));
             }
             Said::Half { acknowledged } => {
                 if let Some(broker) = &broker {
                     let pid = broker.kill().map_err(Failure::internal)?;
-                    output.say(&format!("Killed the broker (process {pid}) with -9 after {acknowledged} acknowledged."));
+                    output.say(&format!(
+                        "Killed the broker (process {pid}) with -9 after {acknowledged} acknowledged."
+                    ));
                     let took = broker.back(pid).await?;
                     output.say(&format!("It came back by itself after {took:.2} s."));
                     back_after = Some(took);
@@ -181,7 +192,8 @@ impl Broker {
         }
         let text = std::fs::read_to_string(&self.file)
             .with_context(|| format!("cannot read {}", self.file.display()))?;
-        let listening: Listening = serde_json::from_str(&text).context("broker.json is not what a broker writes")?;
+        let listening: Listening =
+            serde_json::from_str(&text).context("broker.json is not what a broker writes")?;
         Ok(listening.pid)
     }
 

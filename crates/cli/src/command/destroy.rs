@@ -12,8 +12,12 @@ pub(crate) async fn run(place: &Place, wish: &Destroy, output: &Output) -> Resul
     let resource = client.resource(&wish.resource).await?;
     let name = resource.name;
     if wish.confirm.as_deref() != Some(name.as_str()) {
-        return Err(Failure::new(Exit::Usage, "confirm-needed", format!("destroying {name} deletes all its data"))
-            .advice(format!("add --confirm {name}")));
+        return Err(Failure::new(
+            Exit::Usage,
+            "confirm-needed",
+            format!("destroying {name} deletes all its data"),
+        )
+        .advice(format!("add --confirm {name}")));
     }
     let accepted = client.destroy_resource(&wish.resource).await?;
     if wish.no_wait {
@@ -21,7 +25,8 @@ pub(crate) async fn run(place: &Place, wish: &Destroy, output: &Output) -> Resul
         return output.data(&accepted.operation, |_| String::new());
     }
     output.say(&format!("Removing {name}"));
-    let operation = match progress::watch(&client, accepted.operation.id, wish.patience.timeout, output).await {
+    let operation = match progress::watch(&client, accepted.operation.id, wish.patience.timeout, output).await
+    {
         Ok(operation) => operation,
         Err(failure) => return Err(failure),
     };

@@ -71,7 +71,9 @@ async fn create(client: &Client, resource: &str, wish: TopicsCreate, output: &Ou
     let topic = until(client, resource, accepted, |topic| topic.state != State::Creating).await?;
     if topic.state == State::Failed {
         let why = topic.message.unwrap_or_else(|| "no reason was given".to_owned());
-        return Err(Failure::new(Exit::Failed, "failed", format!("{} could not be made", topic.name)).why(why));
+        return Err(
+            Failure::new(Exit::Failed, "failed", format!("{} could not be made", topic.name)).why(why)
+        );
     }
     output.say(&format!("{} has {} partitions.", topic.name, topic.partitions));
     output.data(&topic, |topic| topic.name.clone())
@@ -88,7 +90,12 @@ async fn change(client: &Client, resource: &str, wish: TopicsChange, output: &Ou
     output.data(&topic, described)
 }
 
-async fn delete(client: &Client, resource: &str, wish: &TopicsDelete, output: &Output) -> Result<(), Failure> {
+async fn delete(
+    client: &Client,
+    resource: &str,
+    wish: &TopicsDelete,
+    output: &Output,
+) -> Result<(), Failure> {
     let name = &wish.topic;
     let topic = client.topic(resource, name).await?;
     if wish.confirm.as_deref() != Some(name.as_str()) {

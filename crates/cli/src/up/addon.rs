@@ -36,7 +36,12 @@ const TRY_EVERY: Duration = Duration::from_millis(50);
 const TRY_FOR: Duration = Duration::from_secs(3);
 
 /// Makes sure of the add-on, writes its certificates, and gives what belongs into `up.json`.
-pub(crate) async fn ensure(dir: &Path, ready: &Ready, plan: &str, output: &Output) -> Result<UpFile, Failure> {
+pub(crate) async fn ensure(
+    dir: &Path,
+    ready: &Ready,
+    plan: &str,
+    output: &Output,
+) -> Result<UpFile, Failure> {
     let token = read(&dir.join(TOKEN_FILE))?;
     let ca = read(&ready.ca_file)?;
     let client = Client::new(&ready.url, token.clone().into(), &Trust::Only(ca))?;
@@ -110,7 +115,9 @@ impl Kafka<'_> {
     fn from_vars(ConfigVars(vars): &ConfigVars) -> Result<Kafka<'_>, Failure> {
         let ending = |suffix: &str| {
             let found = vars.iter().find(|(name, _)| name.ends_with(suffix)).map(|(_, value)| value.as_str());
-            found.ok_or_else(|| Failure::new(Exit::Failed, "incomplete", format!("the add-on has no variable …{suffix}")))
+            found.ok_or_else(|| {
+                Failure::new(Exit::Failed, "incomplete", format!("the add-on has no variable …{suffix}"))
+            })
         };
         Ok(Kafka {
             url: ending("_URL")?,

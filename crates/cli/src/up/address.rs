@@ -17,10 +17,12 @@ const USUAL_PORT: u16 = 8443;
 pub(crate) fn choose(dir: &Path, asked: Option<SocketAddr>) -> Result<SocketAddr, Failure> {
     let remembered = std::fs::read_to_string(dir.join(FILE)).ok().and_then(|text| text.trim().parse().ok());
     match asked {
-        Some(address) if address.port() != 0 && !is_free(address) => {
-            Err(Failure::new(Exit::Conflict, "address-taken", format!("{address} is taken by another program"))
-                .advice("choose another with --listen; port 0 takes any free one"))
-        }
+        Some(address) if address.port() != 0 && !is_free(address) => Err(Failure::new(
+            Exit::Conflict,
+            "address-taken",
+            format!("{address} is taken by another program"),
+        )
+        .advice("choose another with --listen; port 0 takes any free one")),
         Some(address) if address.port() == 0 => {
             let same = remembered.filter(|last: &SocketAddr| last.ip() == address.ip() && is_free(*last));
             Ok(same.unwrap_or(address))

