@@ -68,7 +68,7 @@ fn the_unmodified_plugin_manages_topics() {
     assert!(said.contains('3') && said.contains("48 hours"), "{said}");
     assert!(heroku.run(&["kafka:topics"]).contains("orders"));
 
-    heroku.run(&["kafka:topics:retention-time", "orders", "3d", "--confirm", app]);
+    heroku.run(&["kafka:topics:retention-time", "orders", "3d"]);
     wait_until("the retention is changed", || info("orders").contains("72 hours"));
 
     heroku.run(&["kafka:topics:destroy", "orders", "--confirm", app]);

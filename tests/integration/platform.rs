@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use testkit::process::{PATIENCE, Process, World, binary, kill_9, wait_until};
+
+use tokio::runtime::{Builder, Runtime};
 
 use crate::clients::Access;
 
@@ -127,7 +129,8 @@ pub(crate) struct Api {
     base: String,
     token: Option<String>,
     client: reqwest::Client,
-    runtime: tokio::runtime::Runtime,
+    /// Shared like the client: it drives the client's open connections.
+    runtime: Arc<Runtime>,
 }
 
 /// An answer: the status, the body, and the body as JSON if it is that.
@@ -160,14 +163,15 @@ impl Api {
             .expect("a certificate");
         let client =
             reqwest::Client::builder().tls_certs_only([ca]).timeout(PATIENCE).build().expect("a client");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime = Arc::new(runtime);
         Api { base: base.trim_end_matches('/').to_owned(), token: token.map(str::to_owned), client, runtime }
     }
 
     /// The same interface for somebody else.
     pub(crate) fn with_token(&self, token: Option<&str>) -> Api {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Api { base: self.base.clone(), token: token.map(str::to_owned), client: self.client.clone(), runtime }
+        let (client, runtime) = (self.client.clone(), Arc::clone(&self.runtime));
+        Api { base: self.base.clone(), token: token.map(str::to_owned), client, runtime }
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {

@@ -216,9 +216,7 @@ def main():
         sending.send(key, event)
         if number == len(flights) // 2:
             say("half", acknowledged=sending.acknowledged)
-        if number % # A new group waits three seconds for more members. Who is not there by then reads along a little later.
-JOIN_WITHIN_SECONDS = 20
-PROGRESS_EVERY == 0:
+        if number % PROGRESS_EVERY == 0:
             say("progress", sent=number, acknowledged=sending.acknowledged, read=[group.seen for group in groups])
     unsent = sending.finish()
     produced_after = time.monotonic() - start
