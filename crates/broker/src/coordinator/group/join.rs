@@ -21,6 +21,9 @@ const NEW_MEMBER_JOIN_TIMEOUT_MS: u64 = 5 * 60 * 1000;
 /// the wire can carry.
 const NAME_IN_MEMBER_ID_MAX_BYTES: usize = 1024;
 
+/// What an id costs that was handed out and not yet used, at most: the id and its place in a map.
+pub(super) const PROMISED_ID_BYTES: usize = NAME_IN_MEMBER_ID_MAX_BYTES + 128;
+
 /// A request to join.
 #[derive(Clone, Debug)]
 pub struct Join {
@@ -64,6 +67,12 @@ impl Join {
             client: Client { id: self.client.id.detached(), host: self.client.host.detached() },
             ..*self
         }
+    }
+
+    /// How much it makes a group remember, about.
+    pub(super) fn bytes(&self) -> usize {
+        let offers: usize = self.offers.iter().map(|offer| offer.name.len() + offer.metadata.len()).sum();
+        offers + self.client.id.len() + self.group.len() + PROMISED_ID_BYTES
     }
 
     fn new_member_id(&self) -> Str {
@@ -244,8 +253,10 @@ impl Group {
             step.out.reply(first, super::sync::refusal(ErrorCode::FencedInstanceId));
         }
         let displaced = Displaced { member_id: Str::from(old_id), member: member.clone() };
+        self.member_bytes -= member.bytes();
         member.client = join.client.clone();
         member.is_new = false;
+        self.member_bytes += member.bytes();
         self.rename(old_id, &new_id, member);
         self.renew_session(&new_id, step.now);
         let skips = join.may_skip_assignment;

@@ -65,6 +65,9 @@ impl Member {
     /// About how much memory it takes.
     pub(super) fn bytes(&self) -> usize {
         let offers: usize = self.offers.iter().map(|offer| offer.name.len() + offer.metadata.len()).sum();
-        MEMBER_OVERHEAD_BYTES + offers + self.assignment.len()
+        let instance_id = self.instance_id.as_ref().map_or(0, |id| id.len());
+        // Its name is also in its member id, and its instance id leads to that.
+        let names = 2 * (self.client.id.len() + instance_id) + self.client.host.len();
+        MEMBER_OVERHEAD_BYTES + names + offers + self.assignment.len()
     }
 }

@@ -60,6 +60,9 @@ use offsets::Offsets;
 /// No generation: what a consumer that assigns itself partitions sends, and what refusals carry.
 pub const NO_GENERATION: i32 = -1;
 
+/// What a group costs besides its name, its members and its offsets: the structure, and its places in maps.
+const GROUP_OVERHEAD_BYTES: usize = 800;
+
 /// Protocol type of consumers, the only one whose metadata is looked into (for the topics it names).
 const CONSUMER: &str = "consumer";
 
@@ -285,6 +288,7 @@ impl Group {
 
     /// About how much memory it takes.
     fn bytes(&self) -> usize {
-        self.member_bytes + self.offsets.bytes()
+        let promised = self.promised.len() * join::PROMISED_ID_BYTES;
+        GROUP_OVERHEAD_BYTES + 2 * self.id.len() + promised + self.member_bytes + self.offsets.bytes()
     }
 }

@@ -6,7 +6,7 @@ use protocol::Str;
 use uuid::Uuid;
 
 /// What an offset costs besides its metadata: its place in the map.
-const OFFSET_OVERHEAD_BYTES: usize = 100;
+pub(super) const OFFSET_OVERHEAD_BYTES: usize = 100;
 
 /// What a topic costs besides its name.
 const TOPIC_OVERHEAD_BYTES: usize = 160;

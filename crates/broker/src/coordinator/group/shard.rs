@@ -10,12 +10,12 @@ use protocol::messages::{GroupMetadataValue, OffsetCommitValue};
 use protocol::{ErrorCode, Str};
 use uuid::Uuid;
 
-use super::commit::{Commit, Fetched, FetchedTopics};
+use super::commit::{Commit, CommitEntry, Fetched, FetchedTopics};
 use super::describe;
 use super::join::{self, Join};
 use super::leave::Leaver;
 use super::member::{Client, Member, Offer};
-use super::offsets::Committed;
+use super::offsets::{Committed, OFFSET_OVERHEAD_BYTES};
 use super::record::{self, Entry};
 use super::stored::{Purpose, Ticket};
 use super::sync::{self, Sync};
@@ -80,7 +80,7 @@ impl Shard {
             return refuse(out, ErrorCode::InvalidSessionTimeout);
         }
         let members_bytes = self.groups.get(&join.group).map_or(0, |group| group.member_bytes);
-        let asked: usize = join.offers.iter().map(|offer| offer.name.len() + offer.metadata.len()).sum();
+        let asked = join.bytes();
         if members_bytes + asked > GROUP_MEMBERS_MAX_BYTES {
             self.metrics.refuse("member_bytes");
             return refuse(out, ErrorCode::GroupMaxSizeReached);
@@ -153,7 +153,8 @@ impl Shard {
     /// no member of any.
     pub fn commit(&mut self, commit: Commit, waiter: Waiter, now: Now, out: &mut Effects) {
         let refuse = |out: &mut Effects, code| out.reply(waiter, Reply::Offsets(Err(code)));
-        let asked: usize = commit.entries.iter().map(|entry| entry.metadata.len()).sum();
+        let per_entry = |entry: &CommitEntry| OFFSET_OVERHEAD_BYTES + entry.metadata.len();
+        let asked: usize = commit.entries.iter().map(per_entry).sum();
         if !self.has_room(asked) {
             return refuse(out, ErrorCode::PolicyViolation);
         }
@@ -268,8 +269,10 @@ impl Shard {
             self.metrics.refuse("groups");
             return false;
         }
+        let group = Group::new(id.clone(), now);
         self.metrics.groups.inc();
-        self.groups.insert(id.clone(), Group::new(id.clone(), now));
+        self.metrics.state_bytes.add(group.bytes() as i64);
+        self.groups.insert(id.clone(), group);
         true
     }
 

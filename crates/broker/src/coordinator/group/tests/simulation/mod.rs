@@ -68,6 +68,7 @@ enum Event {
 struct Simulation {
     settings: Settings,
     shard: Shard,
+    metrics: Metrics,
     log: Vec<Record>,
     now: Now,
     random: Random,
@@ -89,11 +90,13 @@ impl Simulation {
         let mut settings = crate::config::Config::default().groups;
         let mut random = Random(seed);
         settings.initial_rebalance_delay_ms = [0, 100, 3_000][random.below(3) as usize];
-        let shard = Shard::new(settings.clone(), Metrics::new(&telemetry::Registry::new()));
+        let metrics = Metrics::new(&telemetry::Registry::new());
+        let shard = Shard::new(settings.clone(), metrics.clone());
         let clients = (0..CLIENTS).map(|index| Client::new(index, index % 3 == 2)).collect();
         let mut simulation = Simulation {
             settings,
             shard,
+            metrics,
             log: Vec::new(),
             now: Now { wall_ms: 1_000_000_000_000, steady_ms: 0 },
             random,
@@ -209,12 +212,13 @@ impl Simulation {
         for (_, (client, life)) in std::mem::take(&mut self.waiting) {
             self.after(10, Event::Answer { client, life, heard: Heard::Disconnected });
         }
-        self.shard = self.replayed();
+        self.metrics = Metrics::new(&telemetry::Registry::new());
+        self.shard = self.replayed(&self.metrics);
         self.shard.loaded(self.now);
     }
 
-    fn replayed(&self) -> Shard {
-        let mut shard = Shard::new(self.settings.clone(), Metrics::new(&telemetry::Registry::new()));
+    fn replayed(&self, metrics: &Metrics) -> Shard {
+        let mut shard = Shard::new(self.settings.clone(), metrics.clone());
         self.log.iter().for_each(|record| shard.replay(record.clone()));
         shard
     }
@@ -315,6 +319,8 @@ impl Simulation {
         let Some(group) = self.shard.groups_for_test().get(GROUP) else { return };
         let members = || group.members.values();
         assert_eq!(group.joined, members().filter(|member| member.join_waiter.is_some()).count());
+        assert_eq!(self.metrics.state_bytes.get(), group.bytes() as i64);
+        assert_eq!(self.metrics.members.get(), group.members.len() as i64);
         assert_eq!(group.member_bytes, members().map(|member| member.bytes()).sum::<usize>());
         assert_eq!(group.statics.len(), members().filter(|member| member.instance_id.is_some()).count());
         assert!(group.statics.values().chain(&group.unsynced).all(|id| group.members.contains_key(id)));
@@ -327,7 +333,7 @@ impl Simulation {
     /// Whenever the group is at rest, a broker that starts now would know the same.
     fn check_log(&self) {
         let Some(group) = self.shard.groups_for_test().get(GROUP) else { return };
-        let replayed = self.replayed();
+        let replayed = self.replayed(&Metrics::new(&telemetry::Registry::new()));
         assert_eq!(
             self.shard.fetch_all(GROUP).unwrap_or_default(),
             replayed.fetch_all(GROUP).unwrap_or_default(),
