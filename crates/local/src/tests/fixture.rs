@@ -14,7 +14,8 @@ use model::{BrokerId, ClusterId, ClusterIntent, ClusterStatus, Generation, Lifec
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::layout::{Record, Root};
+use super::fake;
+use crate::layout::Record;
 use crate::{Config, InProcess, Local, procfs};
 
 /// Long enough for a machine that builds at the same time.
@@ -22,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) struct Server {
     pub(super) home: Home,
+    /// What is started as release 1.
+    binary: PathBuf,
     pub(super) local: Local,
     pub(super) dispatch: InProcess,
 }
@@ -44,46 +47,53 @@ impl Drop for Home {
     }
 }
 
-/// Where cargo puts the stand-in when it builds the tests.
-fn fake_broker() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.parent().and_then(Path::parent).unwrap().join("examples/fake_broker")
-}
-
-pub(super) fn config(dir: &Path) -> Config {
+pub(super) fn config(dir: &Path, binary: PathBuf) -> Config {
     Config {
         dir: dir.to_owned(),
-        releases: BTreeMap::from([(Release("1".to_owned()), fake_broker())]),
+        releases: BTreeMap::from([(Release("1".to_owned()), binary)]),
         host: IpAddr::V4(Ipv4Addr::LOCALHOST),
     }
 }
 
 impl Server {
+    /// A server whose brokers are stand-ins.
     pub(super) fn start() -> Server {
-        Server::start_in(Home(tempfile::tempdir().unwrap()))
+        let home = Home(tempfile::tempdir().unwrap());
+        let binary = fake::script(home.path());
+        Server::start_in(home, binary)
     }
 
-    fn start_in(home: Home) -> Server {
-        let local = Local::open(config(home.path())).unwrap();
+    /// A server with that broker.
+    pub(super) fn start_with(binary: PathBuf) -> Server {
+        Server::start_in(Home(tempfile::tempdir().unwrap()), binary)
+    }
+
+    fn start_in(home: Home, binary: PathBuf) -> Server {
+        let local = Local::open(config(&home.path().join("platform"), binary.clone())).unwrap();
         let dispatch = InProcess::resume(local.clone()).unwrap();
-        Server { home, local, dispatch }
+        Server { home, binary, local, dispatch }
+    }
+
+    /// The directory that it was given.
+    pub(super) fn dir(&self) -> PathBuf {
+        self.home.path().join("platform")
     }
 
     /// The server goes away without touching its brokers, and another one starts on the same directory.
     pub(super) async fn restart(self) -> Server {
-        let Server { home, local, dispatch } = self;
+        let Server { home, binary, local, dispatch } = self;
         dispatch.stop().await;
         drop((local, dispatch));
         // Tasks that wait for brokers hold nothing that matters; the lock is what the next one needs.
-        Server::start_in(home)
+        Server::start_in(home, binary)
     }
 
     /// Ends the server with everything it started.
     pub(super) async fn end(self) {
         self.dispatch.stop().await;
-        for error in self.local.stop_all_brokers().await {
-            panic!("{}", error.sentence());
-        }
+        let failed: Vec<String> =
+            self.local.stop_all_brokers().await.iter().map(|error| error.sentence()).collect();
+        assert!(failed.is_empty(), "{failed:?}");
     }
 
     pub(super) async fn wait(&self, what: &str, holds: impl Fn(&ClusterStatus) -> bool) -> ClusterStatus {
@@ -109,8 +119,7 @@ impl Server {
     }
 
     pub(super) fn record(&self, intent: &ClusterIntent, broker: i32) -> Record {
-        let root = Root::new(&self.home.path().canonicalize().unwrap());
-        let path = root.cluster(intent.cluster).broker(BrokerId(broker)).record();
+        let path = self.local.root().cluster(intent.cluster).broker(BrokerId(broker)).record();
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
     }
 

@@ -29,7 +29,7 @@ async fn a_cluster_is_created_stopped_resumed_and_removed() {
     let gone = server.wait("the removal", |status| status.removed).await;
     assert!(gone.has_reached(removed.generation));
     server.dispatch.withdraw(removed.cluster).await.unwrap();
-    let left: Vec<_> = std::fs::read_dir(server.home.path().join("clusters"))
+    let left: Vec<_> = std::fs::read_dir(server.dir().join("clusters"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();

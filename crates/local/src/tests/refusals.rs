@@ -16,7 +16,7 @@ fn held(status: &ClusterStatus, reason: Reason) -> bool {
 #[tokio::test]
 async fn a_second_server_on_the_same_directory_is_refused() {
     let server = Server::start();
-    let error = Local::open(config(server.home.path())).unwrap_err();
+    let error = Local::open(config(&server.dir(), "/nowhere".into())).unwrap_err();
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
     server.end().await;
 }
@@ -26,7 +26,7 @@ async fn a_directory_that_cannot_be_made_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let error = Local::open(config(&file)).unwrap_err();
+    let error = Local::open(config(&file, "/nowhere".into())).unwrap_err();
     assert!(error.to_string().contains("must be writable"), "{error}");
 }
 

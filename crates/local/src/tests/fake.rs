@@ -1,12 +1,16 @@
-//! A stand-in for the broker in tests: it keeps the broker's contract (properties file, admin port, exit codes) and
-//! misbehaves on request.
+//! A stand-in for the broker: it keeps the broker's contract (properties file, admin port, exit codes) and misbehaves
+//! on request.
+//!
+//! It is this test binary itself, started again through a script (see [`script`]) with an environment variable that
+//! makes one "test" of it a broker; so whatever builds the tests builds the stand-in.
 //!
 //! What it is to do is the value of `fake` in its configuration, or the content of a file `fake` beside that, which
 //! wins. The words, any of them: `slow=MS` before it is ready, `recover=MS` checking logs before it is ready,
 //! `exit=CODE` after `after=MS`, `ignore-stop`.
 
 use std::collections::BTreeMap;
-use std::process::ExitCode;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -40,8 +44,38 @@ fn behaviour(words: &str) -> Behaviour {
     behaviour
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+/// Says to this test binary that it is a broker.
+const IS_BROKER: &str = "PENSTOCK_TEST_IS_BROKER";
+
+/// Writes a script that runs the stand-in with the command line of a broker.
+pub(super) fn script(dir: &Path) -> PathBuf {
+    let path = dir.join("fake-broker");
+    let test = std::env::current_exe().unwrap();
+    // What follows `--` are names of tests to the test runner; none of ours is called so.
+    let text = format!(
+        "#!/bin/sh\n{IS_BROKER}=1 exec '{}' --exact tests::fake::run --nocapture -- \"$@\"\n",
+        test.display()
+    );
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// Not a test but the stand-in, if it was started as one.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the exit code is part of the contract, and nothing needs flushing"
+)]
+fn run() {
+    if std::env::var_os(IS_BROKER).is_none() {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    std::process::exit(runtime.block_on(broker()));
+}
+
+async fn broker() -> i32 {
     let file =
         std::env::args().skip_while(|argument| argument != "--config").nth(1).expect("run --config FILE");
     let text = std::fs::read_to_string(file).expect("a configuration");
@@ -61,6 +95,7 @@ async fn main() -> ExitCode {
         Ok(listener) => listener,
         Err(error) => return refuse(&format!("cannot listen on {address}: {error}")),
     };
+    say("started");
     let mut terminate = signal(SignalKind::terminate()).expect("signals");
     let began = Instant::now();
     let exit_after = behaviour.after;
@@ -84,13 +119,13 @@ async fn main() -> ExitCode {
     };
     tokio::select! {
         () = serve => unreachable!("it serves for ever"),
-        () = stopped => ExitCode::SUCCESS,
+        () = stopped => 0,
         () = sleep(exit_after), if behaviour.exit.is_some() => {
             let code = behaviour.exit.unwrap_or_default();
             if code == 2 || code == 3 {
                 let _ = refuse("the fake was told to refuse");
             }
-            ExitCode::from(code)
+            i32::from(code)
         }
     }
 }
@@ -105,8 +140,11 @@ fn page(behaviour: &Behaviour, instance: &str, up: Duration) -> String {
     format!(r#"{{"state":"ready","instance":"{instance}","recovering":{{"done":0,"total":0}}}}"#)
 }
 
-#[expect(clippy::print_stderr, reason = "the contract: one sentence on stderr")]
-fn refuse(sentence: &str) -> ExitCode {
-    eprintln!("error: {sentence}");
-    ExitCode::from(2)
+fn refuse(sentence: &str) -> i32 {
+    say(&format!("error: {sentence}"));
+    2
+}
+
+fn say(line: &str) {
+    eprintln!("{line}");
 }
