@@ -35,11 +35,14 @@ pub(crate) async fn run(dir: &Path, wish: &Up, output: &Output) -> Result<(), Fa
     // What the last `up` left says nothing about this one.
     up_file::remove(dir).map_err(Failure::internal)?;
 
+    // What cannot succeed is found before anything is started.
+    let program = server::program(dir)?;
+    let listen = address::choose(dir, wish.listen)?;
     let mut database = tokio::select! {
         database = Database::start(dir, wish.database_url.as_ref(), output) => database?,
         () = signals.any() => return Ok(()),
     };
-    let mut server = server::Server::new(dir, database.url(), address::choose(dir, wish.listen)?)?;
+    let mut server = server::Server::new(dir, program, database.url(), listen);
     let result = tokio::select! {
         result = serve(dir, wish, &mut server, start, output) => result,
         () = database.keep_running() => Ok(()),

@@ -63,24 +63,30 @@ pub(crate) struct Server {
     tether: Option<ChildStdin>,
 }
 
-impl Server {
-    pub(crate) fn new(dir: &Path, database_url: SecretString, listen: SocketAddr) -> Result<Server, Failure> {
-        let own = std::env::current_exe().context("cannot tell where this program lies");
-        let program = own.map_err(Failure::internal)?.with_file_name(PROGRAM);
-        if !program.is_file() {
-            return Err(Failure::new(
-                Exit::Failed,
-                "incomplete",
-                format!("{} is not there", program.display()),
-            )
+/// The server's program, which lies beside this one; makes room for its log.
+pub(crate) fn program(dir: &Path) -> Result<PathBuf, Failure> {
+    let own = std::env::current_exe().context("cannot tell where this program lies");
+    let program = own.map_err(Failure::internal)?.with_file_name(PROGRAM);
+    if !program.is_file() {
+        return Err(Failure::new(Exit::Failed, "incomplete", format!("{} is not there", program.display()))
             .advice("build it: `cargo xtask up` builds all programs that belong together"));
-        }
-        let log = dir.join(LOG);
-        if log.metadata().is_ok_and(|log| log.len() > LOG_MOST_BYTES) {
-            let anew = File::create(&log).with_context(|| format!("cannot write {}", log.display()));
-            anew.map_err(Failure::internal)?;
-        }
-        Ok(Server { dir: dir.to_owned(), program, database_url, listen, child: None, tether: None })
+    }
+    let log = dir.join(LOG);
+    if log.metadata().is_ok_and(|log| log.len() > LOG_MOST_BYTES) {
+        let anew = File::create(&log).with_context(|| format!("cannot write {}", log.display()));
+        anew.map_err(Failure::internal)?;
+    }
+    Ok(program)
+}
+
+impl Server {
+    pub(crate) fn new(
+        dir: &Path,
+        program: PathBuf,
+        database_url: SecretString,
+        listen: SocketAddr,
+    ) -> Server {
+        Server { dir: dir.to_owned(), program, database_url, listen, child: None, tether: None }
     }
 
     /// Starts it and waits until it answers requests.
