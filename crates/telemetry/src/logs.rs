@@ -10,8 +10,10 @@ use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 /// The variable that names what is logged, in `tracing`'s syntax (`info,sqlx=warn`).
 pub const FILTER_VARIABLE: &str = "PENSTOCK_LOG";
 
-/// What is logged when nobody says otherwise: our own decisions, and of the libraries only what is wrong.
-const DEFAULT_FILTER: &str = "info,sqlx=warn,hyper=warn,h2=warn,rustls=warn,tower=warn";
+/// What is logged when nobody says otherwise: our own decisions, and of the libraries only what is wrong. The database
+/// pool warns for each connection that an outage cuts; what comes of it reaches our code as an error, and it logs one
+/// line.
+const DEFAULT_FILTER: &str = "info,sqlx=error,hyper=warn,h2=warn,rustls=warn,tower=warn";
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -23,24 +23,23 @@ impl<D: Dispatch> Leader<'_, D> {
             let mut statuses = pin!(self.reconciler.dispatch.statuses());
             loop {
                 // With something left to store, new statuses are waited for only as long as a pause.
-                let next = if waiting.is_empty() {
-                    statuses.next().await
+                let heard = if waiting.is_empty() {
+                    Ok(statuses.next().await)
                 } else {
-                    tokio::time::timeout(pause, statuses.next()).await.unwrap_or_default()
+                    tokio::time::timeout(pause, statuses.next()).await
                 };
-                let ended = next.is_none() && waiting.is_empty();
-                if let Some(status) = next {
-                    keep_newest(&mut waiting, status);
-                }
-                if ended {
-                    break;
+                match heard {
+                    Ok(Some(status)) => keep_newest(&mut waiting, status),
+                    Ok(None) => break,
+                    // Nothing new: try again to store what is left.
+                    Err(_) => {}
                 }
                 match self.store_statuses(&mut waiting).await {
                     Err(StoreError::LeaseLost) => return,
                     outcome => self.reconciler.outage.note("store statuses", &outcome),
                 }
             }
-            // The agents are being restarted: listen again.
+            // The agents are being restarted: listen again. The first that they then say is how everything is.
             tokio::time::sleep(pause).await;
         }
     }
