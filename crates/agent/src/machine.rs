@@ -71,3 +71,6 @@ impl Machine {
         self.memory.in_flight.insert(Target::of(action), in_flight);
     }
 }
+
+#[cfg(test)]
+mod tests;
