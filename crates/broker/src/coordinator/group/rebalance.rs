@@ -9,6 +9,16 @@ use super::{Group, JoinTimer, State, Step};
 /// no time at all; without a floor the group would look again and again until their sessions end.
 const SILENT_GROUP_MIN_WAIT_MS: u64 = 1000;
 
+/// How long at least the first members of a group are waited for, whatever the configuration says.
+///
+/// A program that starts several consumers has them ask within milliseconds of each other. We answer faster than that,
+/// so that without this the first would always get everything and give it up again at once. Nobody notices the wait.
+const GATHERING_MIN_MS: u64 = 25;
+
+fn initial_step_ms(step: &Step<'_>) -> u64 {
+    step.settings.initial_rebalance_delay_ms.max(GATHERING_MIN_MS)
+}
+
 impl Group {
     /// A member came, left or changed: begins a rebalance, or looks whether the one in progress is complete now.
     pub(super) fn rebalance_or_finish(&mut self, step: &mut Step<'_>) {
@@ -34,7 +44,7 @@ impl Group {
         );
         self.enter(State::PreparingRebalance, step.now);
         if is_first {
-            let step_ms = step.settings.initial_rebalance_delay_ms;
+            let step_ms = initial_step_ms(step);
             let left_ms = self.rebalance_timeout_ms().saturating_sub(step_ms);
             let at_ms = step.now.steady_ms.saturating_add(step_ms);
             self.set_join_timer(JoinTimer::Initial { at_ms, step_ms, left_ms });
@@ -59,7 +69,7 @@ impl Group {
         match self.join_timer {
             Some(JoinTimer::Initial { step_ms, left_ms, .. }) if self.is_growing && left_ms > 0 => {
                 self.is_growing = false;
-                let next_ms = step.settings.initial_rebalance_delay_ms.min(left_ms);
+                let next_ms = initial_step_ms(step).min(left_ms);
                 self.set_join_timer(JoinTimer::Initial {
                     at_ms: step.now.steady_ms.saturating_add(next_ms),
                     step_ms: next_ms,

@@ -91,22 +91,23 @@ fn the_first_rebalance_waits_for_others_as_long_as_they_keep_coming() {
 }
 
 #[test]
-fn without_a_delay_the_first_member_starts_alone() {
+fn without_a_delay_only_members_that_start_together_wait_for_each_other() {
     check_with(
         |settings| settings.initial_rebalance_delay_ms = 0,
         "enter a
+         wait 25
          sync a a=all
          enter b
          beat a
          join a",
         expect![[r#"
             0      a did not join: MEMBER_ID_REQUIRED
-            0      a joined generation 1 (range), leads a
-            0      a does "all"
-            0      b did not join: MEMBER_ID_REQUIRED
-            0      a beats: REBALANCE_IN_PROGRESS
-            0      a joined generation 2 (range), leads a b
-            0      b joined generation 2 (range), follows a
+            25     a joined generation 1 (range), leads a
+            25     a does "all"
+            25     b did not join: MEMBER_ID_REQUIRED
+            25     a beats: REBALANCE_IN_PROGRESS
+            25     a joined generation 2 (range), leads a b
+            25     b joined generation 2 (range), follows a
         "#]],
     );
 }
