@@ -106,6 +106,11 @@ impl Broker {
         }
     }
 
+    /// Returns when no action on it is under way.
+    pub(crate) async fn settle(&self) {
+        drop(self.busy.lock().await);
+    }
+
     /// How it is; an error is what could not be seen.
     pub(crate) async fn look(&self, host: IpAddr) -> Result<BrokerSeen, String> {
         let life = self.life.borrow().clone();

@@ -60,9 +60,10 @@ impl InProcess {
         self.fleet.board()
     }
 
-    /// Ends all agents. Brokers go on; the next server takes them up.
+    /// Ends all agents, and waits for what they have begun. Brokers go on; the next server takes them up.
     pub async fn stop(&self) {
         self.fleet.stop().await;
+        self.local.settle().await;
     }
 
     fn dir(&self, cluster: ClusterId) -> ClusterDir {

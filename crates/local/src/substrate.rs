@@ -75,8 +75,8 @@ struct Inner {
     root: Root,
     releases: BTreeMap<Release, PathBuf>,
     host: IpAddr,
-    /// Held for as long as this exists.
-    _lock: File,
+    /// Held for as long as this exists, and beyond that by starts under way.
+    lock: Arc<File>,
     /// Never held across an await.
     clusters: Mutex<BTreeMap<ClusterId, Arc<Cluster>>>,
     /// Ports of all brokers there are, running or not. Never held across an await.
@@ -106,7 +106,7 @@ impl Local {
             root,
             releases: config.releases,
             host: config.host,
-            _lock: lock,
+            lock: Arc::new(lock),
             clusters: Mutex::new(clusters),
             ports: Mutex::new(ports),
         };
@@ -124,6 +124,14 @@ impl Local {
             Some(async move { broker.stop(&incarnation, false, self.inner.host).await })
         });
         join_all(stops).await.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// Returns when no action on any broker is under way. What was begun is finished even if nobody waits for it.
+    pub(crate) async fn settle(&self) {
+        let clusters: Vec<Arc<Cluster>> = self.clusters().values().cloned().collect();
+        for (_, broker) in clusters.iter().flat_map(|cluster| cluster.brokers()) {
+            broker.settle().await;
+        }
     }
 
     pub(crate) fn root(&self) -> &Root {
@@ -154,7 +162,7 @@ impl Local {
             sort(format!("could not read the directory of broker {}", spec.broker), error)
         })?;
         let ports = self.ports_of(&broker, spec)?;
-        broker.start(spec, &binary, self.inner.host, ports).await
+        broker.start(spec, &binary, self.inner.host, ports, Arc::clone(&self.inner.lock)).await
     }
 
     /// The broker's ports, chosen now if it has none.

@@ -1,6 +1,6 @@
 //! Starting a broker: write what it needs, start its process, take hold of it.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
@@ -30,18 +30,20 @@ const ENVIRONMENT: [&str; 5] = ["PATH", "TZ", "LANG", "RUST_BACKTRACE", "PENSTOC
 
 impl Broker {
     /// Starts a process from a specification, unless one runs. Goes on even if the caller loses interest: a start that
-    /// is dropped in the middle could leave a process that nobody knows of.
+    /// is dropped in the middle could leave a process that nobody knows of. `lock` is kept until then: the next server
+    /// on this directory must not look for processes while one is about to come into being.
     pub(crate) async fn start(
         self: &Arc<Self>,
         spec: &BrokerSpec,
         binary: &Path,
         host: IpAddr,
         ports: Ports,
+        lock: Arc<File>,
     ) -> Result<Performed, SubstrateError> {
         let busy = Arc::clone(&self.busy).lock_owned().await;
         let (broker, spec, binary) = (Arc::clone(self), spec.clone(), binary.to_owned());
         let started = tokio::spawn(async move {
-            let _busy = busy;
+            let _held = (busy, lock);
             broker.start_alone(&spec, &binary, host, ports).await
         });
         started.await.map_err(|error| SubstrateError::transient("starting a broker broke off", error))?
