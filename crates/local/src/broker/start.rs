@@ -43,7 +43,8 @@ impl Broker {
         let busy = Arc::clone(&self.busy).lock_owned().await;
         let (broker, spec, binary) = (Arc::clone(self), spec.clone(), binary.to_owned());
         let started = tokio::spawn(async move {
-            let _held = (busy, lock);
+            // Dropped in this order: who waits for the action to end may then take the lock.
+            let _held = (lock, busy);
             broker.start_alone(&spec, &binary, host, ports).await
         });
         started.await.map_err(|error| SubstrateError::transient("starting a broker broke off", error))?
