@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::fake;
 use crate::layout::Record;
+use crate::substrate::OpenError;
 use crate::{Config, InProcess, Local, procfs};
 
 /// Long enough for a machine that builds at the same time.
@@ -55,6 +56,21 @@ pub(super) fn config(dir: &Path, binary: PathBuf) -> Config {
     }
 }
 
+/// Takes the directory. Tests of this program run side by side, and a child that one of them has just forked holds
+/// copies of all locks until it executes its program: the lock of a server that has gone may be free a moment later.
+fn open(dir: &Path, binary: &Path) -> Local {
+    for _ in 0..LOCK_TRIES {
+        match Local::open(config(dir, binary.to_owned())) {
+            Err(OpenError::InUse { .. }) => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("{} stays locked", dir.display());
+}
+
+/// Some hundred milliseconds of tries; a fork takes about one.
+const LOCK_TRIES: u32 = 20_000;
+
 impl Server {
     /// A server whose brokers are stand-ins.
     pub(super) fn start() -> Server {
@@ -69,7 +85,7 @@ impl Server {
     }
 
     fn start_in(home: Home, binary: PathBuf) -> Server {
-        let local = Local::open(config(&home.path().join("platform"), binary.clone())).unwrap();
+        let local = open(&home.path().join("platform"), &binary);
         let dispatch = InProcess::resume(local.clone()).unwrap();
         Server { home, binary, local, dispatch }
     }
