@@ -9,6 +9,7 @@ mod address;
 pub(crate) mod directory;
 pub(crate) mod down;
 mod server;
+mod trial;
 
 use std::path::Path;
 

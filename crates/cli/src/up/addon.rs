@@ -5,17 +5,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use api_types::credential::ConfigVars;
 use api_types::resource::{NewResource, Resource};
 use client::{Client, Trust};
-use kafka_client::{Admin, Config, Tls};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::server::Ready;
+use super::trial::{self, Kafka};
 use crate::command::credentials::write_private;
 use crate::command::destroy::is_absent;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress;
 use crate::up_file::UpFile;
@@ -31,10 +30,6 @@ const TOKEN_FILE: &str = "owner.token";
 /// their logs.
 const BROKERS_WITHIN: Duration = Duration::from_secs(120);
 
-/// Between two tries, and how long each may take.
-const TRY_EVERY: Duration = Duration::from_millis(50);
-const TRY_FOR: Duration = Duration::from_secs(3);
-
 /// Makes sure of the add-on, writes its certificates, and gives what belongs into `up.json`.
 pub(crate) async fn ensure(
     dir: &Path,
@@ -49,10 +44,14 @@ pub(crate) async fn ensure(
     let (resource, is_new) = resource(&client, plan, output).await?;
     let vars = client.config_vars(&resource.name).await?;
     let kafka = Kafka::from_vars(&vars)?;
-    kafka.answers().await?;
+    let brokers = kafka.answers(BROKERS_WITHIN).await?;
     if is_new {
+        trial::first_record(&brokers).await?;
         let took = start.elapsed().as_secs_f64();
-        output.say(&format!("The add-on {} answered {took:.1} s after it was asked for.", resource.name));
+        output.say(&format!(
+            "The add-on {} had its first record {took:.1} s after it was asked for.",
+            resource.name
+        ));
     }
     let kafka_dir = dir.join("kafka");
     std::fs::create_dir_all(&kafka_dir)
@@ -101,64 +100,6 @@ async fn create(client: &Client, plan: &str) -> Result<Resource, Failure> {
         region: None,
     };
     Ok(client.create_resource(&wish, &Uuid::new_v4().to_string()).await?.resource)
-}
-
-/// What config vars say about how to connect.
-struct Kafka<'a> {
-    url: &'a str,
-    ca_pem: &'a str,
-    cert_pem: &'a str,
-    key_pem: &'a str,
-}
-
-impl Kafka<'_> {
-    fn from_vars(ConfigVars(vars): &ConfigVars) -> Result<Kafka<'_>, Failure> {
-        let ending = |suffix: &str| {
-            let found = vars.iter().find(|(name, _)| name.ends_with(suffix)).map(|(_, value)| value.as_str());
-            found.ok_or_else(|| {
-                Failure::new(Exit::Failed, "incomplete", format!("the add-on has no variable …{suffix}"))
-            })
-        };
-        Ok(Kafka {
-            url: ending("_URL")?,
-            ca_pem: ending("_TRUSTED_CERT")?,
-            cert_pem: ending("_CLIENT_CERT")?,
-            key_pem: ending("_CLIENT_CERT_KEY")?,
-        })
-    }
-
-    /// Waits until the brokers answer somebody who has what the config vars hold.
-    async fn answers(&self) -> Result<(), Failure> {
-        let tls = Tls {
-            ca_pem: self.ca_pem.to_owned(),
-            cert_pem: self.cert_pem.to_owned(),
-            key_pem: self.key_pem.to_owned(),
-        };
-        let config = Config { timeout: TRY_FOR, ..Config::new(self.bootstrap()).with_tls(tls) };
-        let start = Instant::now();
-        loop {
-            let answer = async { Admin::connect(config.clone()).await?.describe_cluster().await };
-            match answer.await {
-                Ok(_) => return Ok(()),
-                Err(error) if start.elapsed() > BROKERS_WITHIN => {
-                    let what = format!("{} does not answer after {} s", self.url, BROKERS_WITHIN.as_secs());
-                    return Err(Failure::new(Exit::Unreachable, "brokers", what)
-                        .why(error.to_string())
-                        .advice("see `penstock info`, and broker.log below the directory's clusters/"));
-                }
-                Err(_) => tokio::time::sleep(TRY_EVERY).await,
-            }
-        }
-    }
-
-    /// Hosts and ports of a `kafka+ssl://host:port,…`.
-    fn bootstrap(&self) -> Vec<(String, u16)> {
-        let addresses = self.url.split(',').filter_map(|url| url.split_once("://"));
-        addresses
-            .filter_map(|(_, address)| address.rsplit_once(':'))
-            .filter_map(|(host, port)| Some((host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?)))
-            .collect()
-    }
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
