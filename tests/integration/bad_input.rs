@@ -107,3 +107,31 @@ fn the_platform_outlives_its_database() {
     });
     assert_eq!(api.finished(accepted["operation"]["id"].as_str().expect("an id")), "succeeded");
 }
+
+#[test]
+fn a_missing_broker_program_and_a_closed_directory_are_named() {
+    // A copy of the programs without the broker beside them.
+    let world = testkit::World::new();
+    let programs = world.path().join("bin");
+    std::fs::create_dir(&programs).expect("a directory");
+    for name in ["penstock", "penstock-server"] {
+        std::fs::hard_link(binary(name), programs.join(name))
+            .or_else(|_| std::fs::copy(binary(name), programs.join(name)).map(drop))
+            .expect("a copy");
+    }
+    let up = |dir: &std::path::Path| {
+        let mut up = Command::new(programs.join("penstock"));
+        let output = up.args(["up", "--listen", "127.0.0.1:0", "--dir"]).arg(dir).output();
+        let output = output.expect("penstock starts");
+        assert!(!output.status.success(), "{}", shown(&output));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = up(&world.path().join("penstock"));
+    assert!(said.contains("penstock-broker"), "{said}");
+
+    // Root may write everywhere but where there can be no directory.
+    let file = world.path().join("file");
+    std::fs::write(&file, "").expect("a file");
+    let said = up(&file.join("penstock"));
+    assert!(said.contains(&file.display().to_string()), "{said}");
+}

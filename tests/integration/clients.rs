@@ -27,7 +27,7 @@ impl Access {
         ])
     }
 
-    fn kcat(&self) -> Command {
+    pub(crate) fn kcat(&self) -> Command {
         let mut kcat = Command::new("timeout");
         kcat.args(["60", "kcat"]);
         for (name, value) in &self.0 {

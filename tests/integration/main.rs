@@ -7,6 +7,7 @@
 mod bad_input;
 mod broker;
 mod clients;
+mod credentials;
 mod demo;
 mod faults;
 mod heroku;

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Once};
 
 use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::process::{PATIENCE, Process, World, binary, kill_9, wait_until};
 
 use tokio::runtime::{Builder, Runtime};
@@ -211,6 +211,15 @@ impl Api {
             let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
             Ok(Answer { status, body })
         })
+    }
+
+    /// Makes a topic and waits until clients can use it.
+    pub(crate) fn topic(&self, resource: &str, name: &str, partitions: u32) {
+        let topics = format!("/v1/resources/{resource}/topics");
+        self.post(&topics, &json!({"name": name, "partitions": partitions})).expect(202);
+        wait_until(&format!("topic {name} is ready"), || {
+            self.get(&format!("{topics}/{name}")).body["partitions"] == partitions
+        });
     }
 
     /// Asks until an operation has ended, through outages, and returns its state.

@@ -12,11 +12,7 @@ fn from_a_rest_call_to_a_record_over_a_restart_to_nothing() {
     let api = platform.api();
 
     // What `up` printed and wrote works as it stands.
-    let id = platform.fact("resource").to_owned();
-    api.post(&format!("/v1/resources/{id}/topics"), &json!({"name": "orders", "partitions": 4})).expect(202);
-    wait_until("the topic is ready", || {
-        api.get(&format!("/v1/resources/{id}/topics/orders")).body["partitions"] == 4
-    });
+    api.topic(platform.fact("resource"), "orders", 4);
     clients::produce(&platform.access(), "orders", &["one", "two"]);
     assert_eq!(clients::consume(&platform.access(), "orders"), ["one", "two"]);
 
@@ -78,10 +74,6 @@ fn use_own_credentials(platform: &Platform, resource: &str) -> Access {
         std::fs::write(&path, var(name)).expect("write");
         path
     };
-    api.post(&format!("/v1/resources/{resource}/topics"), &json!({"name": "events", "partitions": 1}))
-        .expect(202);
-    wait_until("the topic is ready", || {
-        api.get(&format!("/v1/resources/{resource}/topics/events")).body["partitions"] == 1
-    });
+    api.topic(resource, "events", 1);
     Access::mutual_tls(&var("_URL"), &file("_TRUSTED_CERT"), &file("_CLIENT_CERT"), &file("_CLIENT_CERT_KEY"))
 }
