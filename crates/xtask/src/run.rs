@@ -6,6 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
+/// The packages with programs for users.
+const PROGRAMS: &[&str] = &["broker", "cli", "server"];
+
 /// Tells the person at the terminal. Standard output stays for what the started programs print.
 #[expect(clippy::print_stderr, reason = "a command line tool talks on standard error")]
 pub(crate) fn say(line: &str) {
@@ -49,6 +52,14 @@ fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or_default();
     let words = std::iter::once(program).chain(command.get_args()).map(OsStr::to_string_lossy);
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// Builds the programs that users start. Always all of them together: for each set of packages cargo may choose other
+/// features of their dependencies, and would build those once more.
+pub(crate) fn build_programs(root: &Path, options: &[&str]) -> anyhow::Result<()> {
+    let mut build = cargo(root);
+    build.arg("build").args(options);
+    run(build.args(PROGRAMS.iter().flat_map(|package| ["--package", package])))
 }
 
 /// Where cargo puts what it builds for this workspace.

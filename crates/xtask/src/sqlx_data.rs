@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
+use std::process::Command;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
@@ -20,7 +21,7 @@ type Files = BTreeMap<String, String>;
 
 /// Replaces the kept files. Returns how many there are.
 pub(crate) fn generate(root: &Path) -> anyhow::Result<usize> {
-    let wanted = describe(root)?;
+    let wanted = describe(root, run::cargo(root).args(["check", "--quiet", "--package", "store"]))?;
     let folder = root.join(KEPT);
     std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
     let kept = read(&folder)?;
@@ -35,9 +36,10 @@ pub(crate) fn generate(root: &Path) -> anyhow::Result<usize> {
     Ok(wanted.len())
 }
 
-/// Fails with the names of files that are stale, missing or too many.
-pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
-    let wanted = describe(root)?;
+/// Runs a command that compiles `store` among others, and fails with the names of files that are stale, missing or
+/// too many.
+pub(crate) fn check(root: &Path, compile: &mut Command) -> anyhow::Result<()> {
+    let wanted = describe(root, compile)?;
     let kept = read(&root.join(KEPT))?;
     let names = wanted.keys().chain(kept.keys());
     let mut stale: Vec<&str> =
@@ -51,20 +53,18 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
 }
 
 /// Compiles `store` against a fresh database and returns what its macros wrote.
-fn describe(root: &Path) -> anyhow::Result<Files> {
+fn describe(root: &Path, compile: &mut Command) -> anyhow::Result<Files> {
     let out = tempfile::tempdir().context("make a temporary directory")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let database = testkit::Database::create().await;
-        let mut check = run::cargo(root);
-        check.args(["check", "--quiet", "--package", "store"]);
-        check
+        compile
             .env("SQLX_OFFLINE", "false")
             .env("SQLX_OFFLINE_DIR", out.path())
             .env("DATABASE_URL", database.url());
         // The macros run only if the compiler does, and the schema is no file that cargo watches.
         let _dirty = Dirty::mark(&root.join("crates/store/src/lib.rs"))?;
-        run::run(&mut check)
+        run::run(compile)
     })?;
     read(out.path())
 }

@@ -33,15 +33,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     system::require()?;
     testkit::tools::prepare();
     // First, because the tests drive these programs; `cargo test` alone does not build other packages' bins.
-    run::run(run::cargo(root).args([
-        "build",
-        "--package",
-        "cli",
-        "--package",
-        "server",
-        "--package",
-        "broker",
-    ]))?;
+    run::build_programs(root, &[])?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let dir = std::env::temp_dir().join(format!("penstock-test-run-{}", std::process::id()));

@@ -19,20 +19,10 @@ pub(crate) struct Options {
     more: Vec<String>,
 }
 
-/// Builds the three programs and becomes `penstock up`.
+/// Builds the programs and becomes `penstock up`.
 pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
-    let mut build = run::cargo(root);
     // Optimised: a debug build of the broker moves a tenth of the records.
-    run::run(build.args([
-        "build",
-        "--release",
-        "--package",
-        "cli",
-        "--package",
-        "server",
-        "--package",
-        "broker",
-    ]))?;
+    run::build_programs(root, &["--release"])?;
     let penstock = run::target_dir(root).join("release/penstock");
     // In place of this process, so that signals from the terminal and from supervisors reach it directly.
     let failed = Command::new(&penstock).arg("up").arg("--dir").arg(&options.dir).args(&options.more).exec();
