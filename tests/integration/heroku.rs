@@ -46,7 +46,7 @@ fn the_unmodified_plugin_manages_topics() {
     let app = platform.fact("app");
 
     let said = heroku.run(&["kafka:info"]);
-    assert!(said.contains("KAFKA_URL"), "{said}");
+    assert!(said.contains("KAFKA_URL") && said.contains("Data Size:"), "{said}");
     heroku.run(&["kafka:wait"]);
 
     heroku.run(&["kafka:topics:create", "orders", "--partitions", "3", "--retention-time", "2d"]);

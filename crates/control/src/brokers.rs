@@ -84,6 +84,9 @@ pub trait Brokers: Send + Sync {
     /// All topics with their configuration, by name.
     fn topics<'a>(&'a self, access: &'a Access) -> BoxFuture<'a, Result<Vec<TopicSeen>, BrokersError>>;
 
+    /// The bytes that all brokers hold, copies included.
+    fn stored_bytes<'a>(&'a self, access: &'a Access) -> BoxFuture<'a, Result<u64, BrokersError>>;
+
     /// Makes a topic.
     fn create_topic<'a>(
         &'a self,

@@ -14,7 +14,7 @@ pub struct ClusterInfo {
     pub topics: Vec<Topic>,
     /// Partitions times replication factor, internal topics not counted.
     pub partition_replicas: u32,
-    /// Stored bytes over all brokers, where they report it.
+    /// Stored bytes over all brokers, copies included; nothing while they do not say.
     pub data_size_bytes: Option<u64>,
     /// Whether the brokers answered. If not, `topics` holds only what the platform itself knows.
     pub reachable: bool,
@@ -28,12 +28,16 @@ impl Control {
         reference: &ResourceRef,
     ) -> Result<ClusterInfo, Problem> {
         let resource = self.resource(caller, reference).await?;
-        let seen = match self.access(resource.cluster).await {
-            Ok(access) if resource.state.is_usable() => self.inner.brokers.topics(&access).await.ok(),
+        let brokers = &self.inner.brokers;
+        let (seen, data_size_bytes) = match self.access(resource.cluster).await {
+            Ok(access) if resource.state.is_usable() => match brokers.topics(&access).await {
+                Ok(topics) => (Some(topics), brokers.stored_bytes(&access).await.ok()),
+                Err(_) => (None, None),
+            },
             Err(problem @ (Problem::Internal { .. } | Problem::Unavailable { what: "database", .. })) => {
                 return Err(problem);
             }
-            _ => None,
+            _ => (None, None),
         };
         let reachable = seen.is_some();
         let topics = self.merge_topics(resource.cluster, seen.unwrap_or_default()).await?;
@@ -42,6 +46,6 @@ impl Control {
             .filter(|topic| !topic.internal)
             .map(|topic| topic.partitions * u32::from(topic.replication_factor))
             .sum();
-        Ok(ClusterInfo { resource, topics, partition_replicas, data_size_bytes: None, reachable })
+        Ok(ClusterInfo { resource, topics, partition_replicas, data_size_bytes, reachable })
     }
 }

@@ -102,6 +102,10 @@ impl Brokers for OverKafka {
         })
     }
 
+    fn stored_bytes<'a>(&'a self, access: &'a Access) -> BoxFuture<'a, Result<u64, BrokersError>> {
+        bounded(async move { self.admin(access).await?.stored_bytes().await.map_err(judge) })
+    }
+
     fn create_topic<'a>(
         &'a self,
         access: &'a Access,

@@ -6,6 +6,7 @@
 pub(crate) mod cluster;
 pub(crate) mod configs;
 pub(crate) mod groups;
+mod log_dirs;
 pub(crate) mod offsets;
 pub(crate) mod records;
 pub(crate) mod topics;

@@ -74,6 +74,13 @@ impl Brokers for Pretended {
         async { answer }.boxed()
     }
 
+    fn stored_bytes<'a>(&'a self, _: &'a Access) -> BoxFuture<'a, Result<u64, BrokersError>> {
+        let state = self.lock();
+        let answer =
+            if state.mood == Mood::Away { Err(away()) } else { Ok(1_000 * state.topics.len() as u64) };
+        async { answer }.boxed()
+    }
+
     fn create_topic<'a>(
         &'a self,
         _: &'a Access,

@@ -61,7 +61,7 @@ async fn topics_are_made_changed_listed_and_deleted() {
     assert_eq!(world.brokers.config("flights")["cleanup.policy"], "compact");
 
     let info = world.control.cluster_info(&caller, &resource).await.unwrap();
-    assert_eq!((info.partition_replicas, info.reachable), (4, true));
+    assert_eq!((info.partition_replicas, info.data_size_bytes, info.reachable), (4, Some(1_000), true));
     let deleted = world.control.delete_topic(&caller, &resource, "flights").await.unwrap();
     assert_eq!(deleted.state, TopicState::Deleting);
     assert_eq!(world.control.topics(&caller, &resource).await.unwrap(), []);
@@ -85,7 +85,7 @@ async fn before_the_brokers_are_ready_the_answer_says_to_wait() {
     assert!(matches!(early, Problem::NotReady { .. }), "{early}");
     assert!(early.to_string().starts_with("orders is not ready: "), "{early}");
     let info = world.control.cluster_info(&caller, &resource).await.unwrap();
-    assert_eq!((info.topics, info.reachable), (vec![], false));
+    assert_eq!((info.topics, info.data_size_bytes, info.reachable), (vec![], None, false));
 }
 
 #[tokio::test]
