@@ -15,59 +15,89 @@ const UNIT_BYTES: usize = 1024;
 
 /// The budget of bytes that were read and are not answered (`queued.max.request.bytes`).
 ///
-/// Who finds it used up waits: the socket is not read, TCP slows the client down, nobody sees an error.
+/// A frame takes its share as its bytes come, so a length prefix with nothing behind it takes nothing from others. Who
+/// finds the budget used up waits: the socket is not read, TCP slows the client down, nobody sees an error. Frames that
+/// wait for each other with half of what they need cannot lock each other up: room for the largest frame is kept apart,
+/// and one of them at a time has its turn in it.
 pub struct RequestBytes {
     budget: Arc<Semaphore>,
+    turn: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
 
 /// A share of the budget, given back when dropped.
 pub struct Held {
-    _permit: OwnedSemaphorePermit,
-    bytes: i64,
+    permit: OwnedSemaphorePermit,
+    turn: Option<OwnedSemaphorePermit>,
+    bytes: usize,
     metrics: Arc<Metrics>,
+}
+
+impl Held {
+    /// How many bytes it stands for.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.metrics.request_bytes.add(signed(bytes) - signed(self.bytes));
+        self.bytes = bytes;
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.metrics.request_bytes.sub(self.bytes);
+        self.count(0);
     }
 }
 
+fn signed(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
 impl RequestBytes {
-    /// A budget of `bytes`.
+    /// A budget of `bytes`, in which the largest frame has `max_frame_bytes`.
     #[must_use]
-    pub fn new(bytes: u64, metrics: Arc<Metrics>) -> RequestBytes {
-        let units = usize::try_from(bytes).unwrap_or(usize::MAX) / UNIT_BYTES;
-        RequestBytes { budget: Arc::new(Semaphore::new(units.clamp(1, Semaphore::MAX_PERMITS))), metrics }
+    pub fn new(bytes: u64, max_frame_bytes: usize, metrics: Arc<Metrics>) -> RequestBytes {
+        let shared = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_sub(max_frame_bytes);
+        let units = (shared / UNIT_BYTES).min(Semaphore::MAX_PERMITS);
+        RequestBytes { budget: Arc::new(Semaphore::new(units)), turn: Arc::new(Semaphore::new(1)), metrics }
     }
 
     /// Takes a share for a frame that is in memory already, if there is room; a small frame does not wait.
     pub fn hold_now(&self, bytes: usize) -> Option<Held> {
         let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).ok()?;
         let permit = Arc::clone(&self.budget).try_acquire_many_owned(units).ok()?;
-        Some(self.held(permit, bytes))
+        let mut held = Held { permit, turn: None, bytes: 0, metrics: Arc::clone(&self.metrics) };
+        held.count(bytes);
+        Some(held)
     }
 
-    fn held(&self, permit: OwnedSemaphorePermit, bytes: usize) -> Held {
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.metrics.request_bytes.add(bytes);
-        Held { _permit: permit, bytes, metrics: Arc::clone(&self.metrics) }
-    }
-
-    /// Takes a share for a frame of `bytes`, waiting for room. Frames are bounded below the whole budget, so everybody
-    /// gets a turn; waiters are served in order.
-    pub async fn hold(&self, bytes: usize) -> Option<Held> {
-        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).ok()?;
-        let budget = Arc::clone(&self.budget);
-        let permit = match Arc::clone(&budget).try_acquire_many_owned(units) {
-            Ok(permit) => permit,
-            Err(_) => {
-                self.metrics.request_bytes_waits.inc();
-                budget.acquire_many_owned(units).await.ok()?
+    /// Raises the share of a frame that is being read to `bytes`, waiting for room.
+    pub async fn raise(&self, held: &mut Option<Held>, bytes: usize) {
+        if held.is_none() {
+            *held = self.hold_now(0);
+        }
+        let Some(held) = held else { return };
+        if held.turn.is_none() {
+            let missing = bytes.div_ceil(UNIT_BYTES).saturating_sub(held.permit.num_permits());
+            let missing = u32::try_from(missing).unwrap_or(u32::MAX);
+            match Arc::clone(&self.budget).try_acquire_many_owned(missing) {
+                Ok(more) => held.permit.merge(more),
+                Err(_) => {
+                    self.metrics.request_bytes_waits.inc();
+                    // Neither is ever closed.
+                    tokio::select! {
+                        biased;
+                        Ok(more) = Arc::clone(&self.budget).acquire_many_owned(missing) => held.permit.merge(more),
+                        Ok(turn) = Arc::clone(&self.turn).acquire_owned() => held.turn = Some(turn),
+                        else => {}
+                    }
+                }
             }
-        };
-        Some(self.held(permit, bytes))
+        }
+        held.count(bytes);
     }
 }
 
@@ -180,20 +210,33 @@ mod tests {
         assert!(connections.admit(here).is_ok());
     }
 
+    const KIB: usize = 1024;
+
     #[tokio::test]
-    async fn a_frame_waits_for_room_and_gets_it_when_another_is_answered() {
+    async fn frames_wait_for_room_and_one_at_a_time_has_its_turn() {
         let metrics = Arc::new(Metrics::new());
-        let budget = Arc::new(RequestBytes::new(10 * 1024, Arc::clone(&metrics)));
-        let first = budget.hold(8 * 1024).await.expect("room");
-        assert_eq!(metrics.request_bytes.get(), 8 * 1024);
-        let waiting = tokio::spawn({
+        let budget = Arc::new(RequestBytes::new(30 * 1024, 20 * KIB, Arc::clone(&metrics)));
+        let raise = |mut held: Option<Held>, bytes| {
             let budget = Arc::clone(&budget);
-            async move { budget.hold(4 * 1024).await.is_some() }
-        });
+            tokio::spawn(async move {
+                budget.raise(&mut held, bytes).await;
+                held
+            })
+        };
+        // Two frames with half of what they need, and nothing left.
+        let first = raise(None, 6 * KIB).await.expect("no panic");
+        let second = raise(None, 4 * KIB).await.expect("no panic");
+        assert_eq!((metrics.request_bytes.get(), metrics.request_bytes_waits.get()), (10 * 1024, 0));
+        let first = raise(first, 20 * KIB).await.expect("no panic");
+        let second = raise(second, 8 * KIB);
         tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
+        assert!(!second.is_finished(), "one at a time");
+        assert_eq!((metrics.request_bytes.get(), metrics.request_bytes_waits.get()), (24 * 1024, 2));
         drop(first);
-        assert!(waiting.await.expect("no panic"));
-        assert_eq!((metrics.request_bytes_waits.get(), metrics.request_bytes.get()), (1, 0));
+        let second = second.await.expect("no panic");
+        assert_eq!(second.as_ref().map(Held::bytes), Some(8 * KIB));
+        drop(second);
+        assert_eq!(metrics.request_bytes.get(), 0);
+        assert!(budget.hold_now(10 * KIB).is_some(), "everything was given back");
     }
 }

@@ -168,7 +168,11 @@ pub async fn start(config: Config, level: LevelHandle) -> Result<Running, StartE
     let connections =
         Connections::new(limits.max_connections, limits.max_connections_per_ip, Arc::clone(&metrics));
     let broker = Arc::new(Broker {
-        request_bytes: RequestBytes::new(limits.queued_max_request_bytes, Arc::clone(&metrics)),
+        request_bytes: RequestBytes::new(
+            limits.queued_max_request_bytes,
+            limits.socket_request_max_bytes,
+            Arc::clone(&metrics),
+        ),
         fetch_sessions: FetchSessions::new(limits.fetch_session_slots, Arc::clone(&metrics)),
         topics,
         controller,

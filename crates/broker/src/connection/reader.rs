@@ -1,9 +1,9 @@
 //! Frames from a stream of bytes.
 //!
 //! One buffer a connection: it grows to the frame, frames leave it as slices of it, and when those are dropped its
-//! memory is used again. It grows as bytes arrive, never because a length prefix says so: a prefix of 100 MiB with
-//! nothing behind it holds one step of growth. Before a large frame is read, its size is taken out of the budget that
-//! all connections share. After a second of silence an empty buffer is given back.
+//! memory is used again. It grows as bytes arrive, never because a length prefix says so, and what it grows by is taken
+//! out of the budget that all connections share: a prefix of 100 MiB with nothing behind it holds one chunk and keeps
+//! nobody else waiting. After a second of silence an empty buffer is given back.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -27,8 +27,11 @@ const CHUNK_BYTES: usize = 16 * 1024;
 /// Room that must be there for a read when nothing is known of the next frame.
 const SPARE_BYTES: usize = 2 * 1024;
 
-/// How much of a large frame is reserved ahead of its bytes. A producer's default batch limit is 1 MB, so common frames
-/// are read without growing twice.
+/// How far the buffer of a large frame runs ahead of its bytes: a multiple of what came. A producer's usual batch limit
+/// is 1 MB, so such a frame grows twice and little of it is copied; who wants to hold memory has to send an eighth of it.
+const AHEAD: usize = 8;
+
+/// The most that is reserved at once, so that huge frames do not run far ahead.
 const GROWTH_BYTES: usize = 1024 * 1024 + CHUNK_BYTES;
 
 /// How long an empty buffer is kept for the next request.
@@ -57,7 +60,7 @@ pub(super) enum ReadError {
 pub(super) struct FrameReader {
     buffer: BytesMut,
     max_bytes: usize,
-    /// Held while a large frame is being read.
+    /// Held while a frame above one chunk is being read.
     held: Option<Held>,
 }
 
@@ -102,17 +105,18 @@ impl FrameReader {
             if let Some(frame) = self.buffered().map_err(ReadError::Frame)? {
                 return Ok(Next::Frame(frame));
             }
-            let missing = match self.wanted().map_err(ReadError::Frame)? {
-                Some(length) => LENGTH_BYTES + length - self.buffer.len(),
+            // What the buffer may come to before more of the frame is there.
+            let ahead = match self.wanted().map_err(ReadError::Frame)? {
+                Some(length) => (LENGTH_BYTES + length).min(CHUNK_BYTES.max(AHEAD * self.buffer.len())),
                 None => 0,
             };
-            if missing > CHUNK_BYTES && self.held.is_none() {
-                let held = stop.run_until_cancelled(budget.hold(missing)).await;
-                match held {
-                    Some(held) => self.held = held,
-                    None => return Ok(Next::Stopped),
+            if ahead > CHUNK_BYTES && self.held.as_ref().is_none_or(|held| held.bytes() < ahead) {
+                let raised = stop.run_until_cancelled(budget.raise(&mut self.held, ahead)).await;
+                if raised.is_none() {
+                    return Ok(Next::Stopped);
                 }
             }
+            let missing = ahead.saturating_sub(self.buffer.len());
             let room = (missing + LENGTH_BYTES).clamp(CHUNK_BYTES, GROWTH_BYTES.max(self.buffer.len()));
             let spare = self.buffer.capacity() - self.buffer.len();
             // Frames that are still in use keep the buffer from being used again, so the rest of it is used up first.
