@@ -32,6 +32,12 @@ impl Timestamp {
             Err(_) => format!("{} ms", self.0),
         }
     }
+
+    /// Reads what [`Timestamp::rfc3339`] prints, and every other time in that format.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
+        text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_millisecond()))
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -51,6 +57,14 @@ mod tests {
         assert_eq!(Timestamp(1_795_500_563_123).rfc3339(), "2026-11-24T06:09:23.123Z");
         assert_eq!(Timestamp(-1).rfc3339(), "1969-12-31T23:59:59.999Z");
         assert_eq!(Timestamp(i64::MAX).rfc3339(), "9223372036854775807 ms");
+    }
+
+    #[test]
+    fn reads_what_it_prints() {
+        let at = Timestamp(1_795_500_563_123);
+        assert_eq!(Timestamp::parse_rfc3339(&at.rfc3339()), Some(at));
+        assert_eq!(Timestamp::parse_rfc3339("1970-01-01T01:00:00+01:00"), Some(Timestamp(0)));
+        assert_eq!(Timestamp::parse_rfc3339("yesterday"), None);
     }
 
     #[test]
