@@ -13,8 +13,25 @@ use crate::process::run;
 /// The release that we compare ourselves with.
 pub(crate) const VERSION: &str = "4.3.1";
 
+/// The release of the logging library that this Kafka comes with; its bridge is a package of its own.
+const LOG4J_VERSION: &str = "2.25.4";
+
+/// Warnings and errors to standard output, so that a broker that does not start says why.
+const LOGGING: &str = "<Configuration><Appenders><Console name=\"out\"><PatternLayout pattern=\"%d %p %m (%c)%n\"/>\
+    </Console></Appenders><Loggers><Root level=\"warn\"><AppenderRef ref=\"out\"/></Root></Loggers></Configuration>";
+
 /// Heap of the reference broker: 1 GB, what Apache's own start script gives it.
 const HEAP: &str = "1g";
+
+const LOGGING_FILE: &str = "log4j2.xml";
+
+/// The collector as Apache's own start script sets it.
+const COLLECTOR: [&str; 4] = [
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+];
 
 /// A directory of jars.
 pub(crate) struct Jars {
@@ -31,8 +48,11 @@ impl Jars {
             return Ok(jars);
         }
         fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
-        let artifacts =
-            [("org.apache.kafka", "kafka_2.13", VERSION), ("org.apache.kafka", "kafka-tools", VERSION)];
+        let artifacts = [
+            ("org.apache.kafka", "kafka_2.13", VERSION),
+            ("org.apache.kafka", "kafka-tools", VERSION),
+            ("org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J_VERSION),
+        ];
         let dependencies: String = artifacts
             .iter()
             .map(|(group, artifact, version)| {
@@ -54,6 +74,7 @@ impl Jars {
             .args(["-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime"])
             .arg(format!("-DoutputDirectory={}", jars.lib.display())))
         .context("fetch Apache Kafka through Maven (is `mvn` installed?)")?;
+        fs::write(jars.lib.join(LOGGING_FILE), LOGGING)?;
         fs::write(done, "")?;
         Ok(jars)
     }
@@ -64,7 +85,7 @@ impl Jars {
         dir: &Path,
         broker: SocketAddr,
         controller: SocketAddr,
-        properties: &Vec<(String, String)>,
+        settings: &[&str],
     ) -> Result<()> {
         let mut config = format!(
             "process.roles=broker,controller\nnode.id=0\ncontroller.quorum.voters=0@{controller}\n\
@@ -75,9 +96,7 @@ impl Jars {
              transaction.state.log.min.isr=1\ngroup.initial.rebalance.delay.ms=0\nauto.create.topics.enable=true\n",
             dir.join("data").display()
         );
-        for (key, value) in properties {
-            config.push_str(&format!("{key}={value}\n"));
-        }
+        config.push_str(&settings.join("\n"));
         let path = dir.join("server.properties");
         fs::write(&path, config).context("write the configuration of Apache Kafka")?;
         run(self
@@ -97,8 +116,10 @@ impl Jars {
     fn java(&self, heap: &str) -> Command {
         let mut command = Command::new("java");
         command
-            .args([&format!("-Xms{heap}"), &format!("-Xmx{heap}"), "-XX:+UseG1GC", "-cp"])
-            .arg(format!("{}/*", self.lib.display()));
+            .args(["-server", &format!("-Xms{heap}"), &format!("-Xmx{heap}")])
+            .args(COLLECTOR)
+            .arg(format!("-Dlog4j2.configurationFile={}", self.lib.join(LOGGING_FILE).display()))
+            .args(["-cp", &format!("{}/*", self.lib.display())]);
         command
     }
 }

@@ -37,12 +37,27 @@ pub(crate) struct Running {
     /// From the start of the process to the first Metadata response.
     pub ready_after: Duration,
     dir: PathBuf,
-    properties: Vec<(String, String)>,
 }
+
+/// A broker's part in a scenario, as far as it matters to its configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It is stopped for minutes while others have their turn.
+    TakesTurns,
+    /// It is started, used, killed.
+    Alone,
+}
+
+/// A setting of either broker: a deleted topic gives its room back before the next load is measured.
+const DELETE_SOON: &str = "log.segment.delete.delay.ms=1000";
+
+/// Apache Kafka must not take itself for dead after it was stopped. With this setting a killed broker, on the other
+/// hand, would have to wait for its own session to end before it may come back.
+const LONG_SESSION: &str = "broker.session.timeout.ms=3600000";
 
 impl Brokers {
     /// Starts a broker on an empty directory below `dir`.
-    pub(crate) fn start(&self, side: Side, dir: &Path, properties: &[(&str, &str)]) -> Result<Running> {
+    pub(crate) fn start(&self, side: Side, role: Role, dir: &Path) -> Result<Running> {
         let dir = dir.join(match side {
             Side::Ours => "ours",
             Side::Kafka => "kafka",
@@ -51,41 +66,36 @@ impl Brokers {
             fs::remove_dir_all(&dir).context("empty the broker's directory")?;
         }
         fs::create_dir_all(&dir).context("create the broker's directory")?;
-        let properties = properties.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let addr = free_address()?;
         if side == Side::Kafka {
-            self.jars.format(&dir, addr, free_address()?, &properties)?;
+            let settings: &[&str] = match role {
+                Role::TakesTurns => &[DELETE_SOON, LONG_SESSION],
+                Role::Alone => &[DELETE_SOON],
+            };
+            self.jars.format(&dir, addr, free_address()?, settings)?;
         }
-        self.launch(side, dir, addr, properties)
+        self.launch(side, dir, addr)
     }
 
     /// Starts a broker again on the directory and address that it had. Its process must have ended.
     pub(crate) fn restart(&self, stopped: Running) -> Result<Running> {
-        let Running { side, addr, dir, properties, process, .. } = stopped;
+        let Running { side, addr, dir, process, .. } = stopped;
         drop(process);
-        self.launch(side, dir, addr, properties)
+        self.launch(side, dir, addr)
     }
 
-    fn launch(
-        &self,
-        side: Side,
-        dir: PathBuf,
-        addr: SocketAddr,
-        properties: Vec<(String, String)>,
-    ) -> Result<Running> {
-        let mut command = match side {
+    fn launch(&self, side: Side, dir: PathBuf, addr: SocketAddr) -> Result<Running> {
+        let command = match side {
             Side::Ours => {
                 let mut command = Command::new(&self.ours);
                 command.arg("dev").arg("--data").arg(dir.join("data")).args(["--listen", &addr.to_string()]);
-                for (key, value) in &properties {
-                    command.args(["--set", &format!("{key}={value}")]);
-                }
+                command.args(["--set", DELETE_SOON]);
                 command
             }
             Side::Kafka => self.jars.broker(&dir),
         };
         let started = clock::now();
-        let mut process = Process::start(&mut command, &dir.join("log.txt"))?;
+        let mut process = Process::start(&command, &dir.join("log.txt"))?;
         while !answers(addr) {
             if process.has_ended()? || started.elapsed() > READY_LIMIT {
                 let mut log = String::new();
@@ -94,7 +104,7 @@ impl Brokers {
             }
             clock::pause(Duration::from_millis(1));
         }
-        Ok(Running { side, process, addr, ready_after: started.elapsed(), dir, properties })
+        Ok(Running { side, process, addr, ready_after: started.elapsed(), dir })
     }
 }
 

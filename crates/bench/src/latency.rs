@@ -26,6 +26,7 @@ pub(crate) fn measure(addr: SocketAddr, topic: &str, rate: u32, span: Duration) 
     let frame = shape.request(topic)?;
     let count = (u64::from(rate) * span.as_secs()).max(1);
     let mut reader = wire::Connection::open(addr)?;
+    replay::first(&mut reader, &frame)?;
     let mut writer = reader.split()?;
     let begin = clock::now() + Duration::from_millis(50);
     let due = move |number: u64| begin + Duration::from_secs_f64(number as f64 / f64::from(rate));

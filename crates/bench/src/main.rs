@@ -15,6 +15,7 @@ mod apache;
 mod clock;
 mod contender;
 mod latency;
+mod machine;
 mod process;
 mod rdkafka;
 mod replay;
@@ -28,7 +29,6 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use crate::contender::Brokers;
-use crate::report::Report;
 use crate::scenario::Bench;
 
 /// Measures our broker and Apache Kafka side by side.
@@ -38,12 +38,15 @@ struct Args {
     /// Our broker's binary, built with --release or --profile dist.
     #[arg(long)]
     broker: PathBuf,
-    /// Rounds; each measures both brokers once.
+    /// Rounds that count; each measures both brokers once.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Seconds of each latency measurement, and roughly of each throughput measurement.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 3)]
     seconds: u64,
+    /// One round of one second: whether everything works, not how well.
+    #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
+    quick: bool,
     /// Measure only scenarios whose name contains one of these.
     #[arg(long)]
     only: Vec<String>,
@@ -56,6 +59,9 @@ struct Args {
     /// Where the brokers keep their data; a temporary directory unless given.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// The command that a person types to get the same table, as the table names it.
+    #[arg(long, default_value = "penstock-bench")]
+    command: String,
 }
 
 fn main() -> Result<()> {
@@ -67,22 +73,29 @@ fn main() -> Result<()> {
     std::fs::create_dir_all(&cache).with_context(|| format!("create {}", cache.display()))?;
     let temporary = tempfile::tempdir().context("create a temporary directory")?;
     let data = args.data.as_deref().unwrap_or(temporary.path());
+    let (rounds, seconds) = if args.quick { (1, 1) } else { (args.rounds.max(1), args.seconds.max(1)) };
+    say("fetching Apache Kafka and building rdkafka_performance, unless that was done before");
     let bench = Bench {
         brokers: Brokers { ours: args.broker, jars: apache::Jars::fetch(&cache)? },
         performance: rdkafka::Performance::build(&cache)?,
         data,
-        rounds: args.rounds.max(1),
-        seconds: args.seconds.max(1),
+        rounds,
+        seconds,
         ours_only: args.ours_only,
     };
-    let mut report = Report::default();
-    for scenario in scenario::ALL {
-        if args.only.is_empty() || args.only.iter().any(|wanted| scenario.name.contains(wanted.as_str())) {
-            say(&format!("# {}: {}", scenario.name, scenario.about));
-            (scenario.run)(&bench, &mut report).with_context(|| format!("scenario {}", scenario.name))?;
-        }
-    }
-    print(&report.table());
+    let (began, load) = (machine::date(), machine::load());
+    let started = clock::now();
+    let report =
+        bench.run(&args.only, |line| say(&format!("{:>4} s  {line}", started.elapsed().as_secs())))?;
+    print(&format!(
+        "Penstock against Apache Kafka {}, {began}, on {} (load before: {load}), {rounds} rounds of {seconds} s, \
+         {:.0} minutes, by `{}`.\n\n{}",
+        apache::VERSION,
+        machine::describe(data),
+        (started.elapsed().as_secs_f64() / 60.0).ceil(),
+        args.command,
+        report.table()
+    ));
     Ok(())
 }
 

@@ -23,11 +23,15 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a program with its output in a file.
-    pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Process> {
+    /// Starts a program with its output in a file. It is killed when this process ends, however it ends: a stopped
+    /// broker would otherwise stay behind for ever.
+    pub(crate) fn start(command: &Command, log: &Path) -> Result<Process> {
         let out = fs::File::create(log).with_context(|| format!("create {}", log.display()))?;
         let err = out.try_clone().context("share the log file")?;
-        let child = command
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(command.get_program())
+            .args(command.get_args())
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)
@@ -109,6 +113,12 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Every core of this machine, as `taskset` names them.
+pub(crate) fn all_cores() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    format!("0-{}", cores - 1)
 }
 
 /// Runs a command to its end and fails, with its output, when it fails.

@@ -16,6 +16,9 @@ use crate::{clock, process, wire};
 
 const PRODUCE_VERSION: i16 = 9;
 
+/// How long a fresh topic may refuse records.
+const LEADERS_LIMIT: Duration = Duration::from_secs(10);
+
 /// What one request holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
@@ -89,6 +92,7 @@ pub(crate) fn replay(
     requests: u64,
 ) -> Result<Replayed> {
     let frame = shape.request(topic)?;
+    first(&mut wire::Connection::open(addr)?, &frame)?;
     let started = clock::now();
     let workers: Vec<_> = (0..connections)
         .map(|_| {
@@ -131,6 +135,20 @@ fn one_connection(addr: SocketAddr, frame: &[u8], in_flight: usize, requests: u6
     })
 }
 
+/// Sends a request until it is taken. Apache Kafka names the leaders of a fresh topic a moment before they lead.
+pub(crate) fn first(wire: &mut wire::Connection, frame: &[u8]) -> Result<()> {
+    let asked = clock::now();
+    let mut response = Vec::new();
+    loop {
+        wire.send(frame)?;
+        wire.receive(&mut response)?;
+        match check(&response) {
+            Err(_) if asked.elapsed() < LEADERS_LIMIT => clock::pause(Duration::from_millis(20)),
+            done => return done,
+        }
+    }
+}
+
 /// Fails when the broker refused a batch.
 pub(crate) fn check(response: &[u8]) -> Result<()> {
     let response = wire::decode::<ProduceRequest>(Bytes::copy_from_slice(response), PRODUCE_VERSION)?;
@@ -142,7 +160,7 @@ pub(crate) fn check(response: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Runs a generator with this thread, and those that it starts, on the given cores; afterwards all cores are free.
+/// Runs a generator with this thread, and those that it starts, on the given cores; afterwards on all again.
 pub(crate) fn pinned<T>(cores: Option<&str>, generate: impl FnOnce() -> Result<T>) -> Result<T> {
     let Some(cores) = cores else { return generate() };
     let this = std::process::id().to_string();
@@ -150,6 +168,6 @@ pub(crate) fn pinned<T>(cores: Option<&str>, generate: impl FnOnce() -> Result<T
         |cores: &str| process::run(std::process::Command::new("taskset").args(["-p", "-c", cores, &this]));
     pin(cores)?;
     let result = generate();
-    pin("0-1")?;
+    pin(&process::all_cores())?;
     result
 }

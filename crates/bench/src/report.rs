@@ -12,6 +12,22 @@ pub(crate) enum Better {
     Lower,
 }
 
+impl Better {
+    fn holds(self, value: f64, goal: f64) -> bool {
+        match self {
+            Better::Higher => value >= goal,
+            Better::Lower => value <= goal,
+        }
+    }
+
+    fn sign(self) -> &'static str {
+        match self {
+            Better::Higher => "≥",
+            Better::Lower => "≤",
+        }
+    }
+}
+
 /// One row of the table: what is measured, and what we want of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Metric {
@@ -21,8 +37,19 @@ pub(crate) struct Metric {
     pub unit: &'static str,
     /// Which way is better.
     pub better: Better,
-    /// Ours divided by Apache Kafka's should be at least this (higher is better) or at most this (lower is better).
-    pub goal: Option<f64>,
+    /// What we want of it.
+    pub goal: Goal,
+}
+
+/// A goal is a bound from below where higher is better, and from above where lower is better.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Goal {
+    /// The row is there to explain another one.
+    None,
+    /// Ours divided by Apache Kafka's.
+    Ratio(f64),
+    /// Our own value.
+    Value(f64),
 }
 
 /// Who was measured.
@@ -54,7 +81,7 @@ impl Report {
     /// The table in Markdown, so that it can be pasted where figures are kept.
     pub(crate) fn table(&self) -> String {
         let mut out = String::from(
-            "| what | unit | ours min / median / max | Kafka min / median / max | ours ÷ Kafka | goal | met |\n\
+            "| what | unit | ours: min / median / max | Kafka: min / median / max | ratio | goal | met |\n\
              | --- | --- | --- | --- | --- | --- | --- |\n",
         );
         for (row, metric) in self.metrics.iter().enumerate() {
@@ -64,9 +91,10 @@ impl Report {
                 (Some(ours), Some(kafka)) if kafka.median > 0.0 => Some(ours.median / kafka.median),
                 _ => None,
             };
-            let (sign, met) = match metric.better {
-                Better::Higher => ("≥", metric.goal.zip(ratio).map(|(goal, ratio)| ratio >= goal)),
-                Better::Lower => ("≤", metric.goal.zip(ratio).map(|(goal, ratio)| ratio <= goal)),
+            let met = match metric.goal {
+                Goal::None => None,
+                Goal::Ratio(goal) => ratio.map(|ratio| metric.better.holds(ratio, goal)),
+                Goal::Value(goal) => ours.as_ref().map(|ours| metric.better.holds(ours.median, goal)),
             };
             let shown = |spread: Option<Spread>| spread.map_or_else(|| "–".to_owned(), |s| s.to_string());
             // Writing to a String cannot fail.
@@ -78,10 +106,14 @@ impl Report {
                 shown(ours),
                 shown(kafka),
                 ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{} ×", figure(ratio))),
-                metric.goal.map_or_else(|| "–".to_owned(), |goal| format!("{sign} {goal}")),
+                match metric.goal {
+                    Goal::None => "–".to_owned(),
+                    Goal::Ratio(goal) => format!("{} {goal} ×", metric.better.sign()),
+                    Goal::Value(goal) => format!("{} {goal} {}", metric.better.sign(), metric.unit),
+                },
                 match met {
                     Some(true) => "yes",
-                    Some(false) => "no",
+                    Some(false) => "**no**",
                     None => "–",
                 },
             );
@@ -131,7 +163,7 @@ fn figure(value: f64) -> String {
 mod tests {
     use super::*;
 
-    const CPU: Metric = Metric { name: "cpu", unit: "s/GB", better: Better::Lower, goal: Some(0.33) };
+    const CPU: Metric = Metric { name: "cpu", unit: "s/GB", better: Better::Lower, goal: Goal::Ratio(0.33) };
 
     #[test]
     fn a_row_has_the_ratio_of_the_medians_and_says_whether_the_goal_is_met() {
@@ -142,14 +174,19 @@ mod tests {
         }
         let row = report.table().lines().nth(2).map(str::to_owned);
         let expected =
-            "| cpu | s/GB | 0.300 / **0.400** / 0.500 | 1.40 / **1.50** / 1.60 | 0.267 × | ≤ 0.33 | yes |";
+            "| cpu | s/GB | 0.300 / **0.400** / 0.500 | 1.40 / **1.50** / 1.60 | 0.267 × | ≤ 0.33 × | yes |";
         assert_eq!(row.as_deref(), Some(expected));
     }
 
     #[test]
-    fn one_side_alone_has_no_ratio() {
+    fn one_side_alone_has_no_ratio_but_may_meet_a_goal_of_its_own() {
         let mut report = Report::default();
         report.add(CPU, Side::Ours, 2.0);
-        assert!(report.table().ends_with("| – | – | ≤ 0.33 | – |\n".trim_start_matches("| – ")));
+        let memory = Metric { name: "memory", unit: "MB", better: Better::Lower, goal: Goal::Value(8.0) };
+        report.add(memory, Side::Ours, 9.0);
+        let table = report.table();
+        let rows: Vec<&str> = table.lines().skip(2).collect();
+        assert_eq!(rows[0], "| cpu | s/GB | 2.00 / **2.00** / 2.00 | – | – | ≤ 0.33 × | – |");
+        assert_eq!(rows[1], "| memory | MB | 9.00 / **9.00** / 9.00 | – | – | ≤ 8 MB | **no** |");
     }
 }

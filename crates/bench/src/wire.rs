@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use protocol::frame::{self, RequestHeader};
-use protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use protocol::messages::delete_topics::DeleteTopicsRequest;
 use protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use protocol::{Message, Request, Str};
@@ -84,11 +84,21 @@ impl Connection {
     }
 
     /// Creates a topic and waits until it can be used.
-    pub(crate) fn create_topic(&mut self, name: &str, partitions: i32) -> Result<()> {
+    pub(crate) fn create_topic(
+        &mut self,
+        name: &str,
+        partitions: i32,
+        settings: &[(&str, &str)],
+    ) -> Result<()> {
+        let settings = settings.iter().map(|(name, value)| CreatableTopicConfig {
+            name: Str::from(*name),
+            value: Some(Str::from(*value)),
+        });
         let topic = CreatableTopic {
             name: Str::from(name),
             num_partitions: partitions,
             replication_factor: 1,
+            configs: settings.collect(),
             ..Default::default()
         };
         let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 30_000, ..Default::default() };

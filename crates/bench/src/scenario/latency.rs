@@ -1,46 +1,89 @@
-//! Latency of single records at three fixed rates.
+//! Latency of single records at fixed rates, kept in the page cache or on the disk before they are acknowledged.
 
 use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Bench, Scenario};
+use super::{Bench, Cores, Kind, Scenario};
+use crate::contender::Running;
 use crate::latency;
-use crate::report::{Better, Metric, Report};
+use crate::report::{Better, Goal, Metric, Report};
 use crate::wire::Connection;
 
-pub(super) const SCENARIO: Scenario =
-    Scenario { name: "latency", about: "produce latency at 1,000, 2,000 and 5,000 messages a second", run };
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "latency",
+    about: "produce latency at fixed rates, with and without an fsync for each acknowledgement",
+    kind: Kind::Shared { prepare, measure },
+};
 
-const RATES: [(u32, [Metric; 3]); 3] = [
-    (1_000, [half("p50 at 1,000 msg/s"), tail("p99 at 1,000 msg/s"), tail("p99.9 at 1,000 msg/s")]),
-    (2_000, [half("p50 at 2,000 msg/s"), tail("p99 at 2,000 msg/s"), tail("p99.9 at 2,000 msg/s")]),
-    (5_000, [half("p50 at 5,000 msg/s"), tail("p99 at 5,000 msg/s"), tail("p99.9 at 5,000 msg/s")]),
+struct Load {
+    topic: &'static str,
+    per_second: u32,
+    /// Of the median, of the 99th percentile, of the 99.9th.
+    rows: [Metric; 3],
+}
+
+const CACHED: &str = "latency";
+const SYNCED: &str = "latency-fsync";
+
+const LOADS: [Load; 4] = [
+    Load {
+        topic: CACHED,
+        per_second: 1_000,
+        rows: [
+            row("p50 at 1,000 msg/s", 0.5),
+            row("p99 at 1,000 msg/s", 0.2),
+            row("p99.9 at 1,000 msg/s", 0.2),
+        ],
+    },
+    Load {
+        topic: CACHED,
+        per_second: 2_000,
+        rows: [
+            row("p50 at 2,000 msg/s", 0.5),
+            row("p99 at 2,000 msg/s", 0.2),
+            row("p99.9 at 2,000 msg/s", 0.2),
+        ],
+    },
+    Load {
+        topic: CACHED,
+        per_second: 5_000,
+        rows: [
+            row("p50 at 5,000 msg/s", 0.5),
+            row("p99 at 5,000 msg/s", 0.2),
+            row("p99.9 at 5,000 msg/s", 0.2),
+        ],
+    },
+    Load {
+        topic: SYNCED,
+        per_second: 200,
+        rows: [
+            row("p50 at 200 msg/s, fsync each", 1.0),
+            row("p99 at 200 msg/s, fsync each", 0.5),
+            row("p99.9 at 200 msg/s, fsync each", 0.5),
+        ],
+    },
 ];
 
-const fn half(name: &'static str) -> Metric {
-    Metric { name, unit: "ms", better: Better::Lower, goal: Some(0.5) }
+const fn row(name: &'static str, ratio: f64) -> Metric {
+    Metric { name, unit: "ms", better: Better::Lower, goal: Goal::Ratio(ratio) }
 }
 
-const fn tail(name: &'static str) -> Metric {
-    Metric { name, unit: "ms", better: Better::Lower, goal: Some(0.2) }
+fn prepare(_: &Bench<'_>, broker: &Running) -> Result<()> {
+    let mut wire = Connection::open(broker.addr)?;
+    wire.create_topic(CACHED, 1, &[])?;
+    wire.create_topic(SYNCED, 1, &[("flush.messages", "1")])
 }
 
-fn run(bench: &Bench<'_>, report: &mut Report) -> Result<()> {
-    let span = Duration::from_secs(bench.seconds);
-    bench.in_turns(
-        |broker| {
-            Connection::open(broker.addr)?.create_topic("latency", 1)?;
-            latency::measure(broker.addr, "latency", 5_000, Duration::from_secs(10)).map(|_| ())
-        },
-        |broker, _| {
-            for (rate, [p50, p99, p999]) in RATES {
-                let seen = latency::measure(broker.addr, "latency", rate, span)?;
-                report.add(p50, broker.side, seen.p50);
-                report.add(p99, broker.side, seen.p99);
-                report.add(p999, broker.side, seen.p999);
-            }
-            Ok(())
-        },
-    )
+fn measure(bench: &Bench<'_>, broker: &Running, _: usize, report: &mut Report) -> Result<()> {
+    Cores::Free.place(broker)?;
+    for load in &LOADS {
+        let span = Duration::from_secs(bench.seconds);
+        let seen = latency::measure(broker.addr, load.topic, load.per_second, span)?;
+        let [p50, p99, p999] = load.rows;
+        report.add(p50, broker.side, seen.p50);
+        report.add(p99, broker.side, seen.p99);
+        report.add(p999, broker.side, seen.p999);
+    }
+    Ok(())
 }
