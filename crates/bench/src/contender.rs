@@ -48,8 +48,8 @@ pub(crate) enum Role {
     Alone,
 }
 
-/// A setting of either broker: a deleted topic gives its room back before the next load is measured.
-const DELETE_SOON: &str = "log.segment.delete.delay.ms=1000";
+/// A setting of either broker: a deleted topic gives its room back at once, and not while the next load is measured.
+const DELETE_SOON: &str = "log.segment.delete.delay.ms=0";
 
 /// Apache Kafka must not take itself for dead after it was stopped. With this setting a killed broker, on the other
 /// hand, would have to wait for its own session to end before it may come back.

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::process;
+
 /// Processor, cores, memory, kernel and file system of `data`, as far as they can be found out.
 pub(crate) fn describe(data: &Path) -> String {
     let cpu = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".into());
@@ -13,8 +15,8 @@ pub(crate) fn describe(data: &Path) -> String {
     let kernel = output(Command::new("uname").arg("-sr")).unwrap_or_else(|| "unknown kernel".into());
     let files = output(Command::new("stat").args(["-f", "-c", "%T"]).arg(data))
         .unwrap_or_else(|| "unknown file system".into());
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    format!("{cores} × {cpu}, {memory}, {kernel}, data on {files}")
+    let cores = process::all_cores();
+    format!("cores {cores} of {cpu}, {memory}, {kernel}, data on {files}")
 }
 
 /// The date in UTC.

@@ -50,6 +50,9 @@ struct Args {
     /// Measure only scenarios whose name contains one of these.
     #[arg(long)]
     only: Vec<String>,
+    /// Of the produce scenario, measure only the load whose row contains this.
+    #[arg(long)]
+    load: Option<String>,
     /// Measure only our broker.
     #[arg(long)]
     ours_only: bool,
@@ -74,6 +77,7 @@ fn main() -> Result<()> {
     let temporary = tempfile::tempdir().context("create a temporary directory")?;
     let data = args.data.as_deref().unwrap_or(temporary.path());
     let (rounds, seconds) = if args.quick { (1, 1) } else { (args.rounds.max(1), args.seconds.max(1)) };
+    let machine = machine::describe(data);
     say("fetching Apache Kafka and building rdkafka_performance, unless that was done before");
     let bench = Bench {
         brokers: Brokers { ours: args.broker, jars: apache::Jars::fetch(&cache)? },
@@ -82,6 +86,7 @@ fn main() -> Result<()> {
         rounds,
         seconds,
         ours_only: args.ours_only,
+        load: args.load,
     };
     let (began, load) = (machine::date(), machine::load());
     let started = clock::now();
@@ -91,7 +96,7 @@ fn main() -> Result<()> {
         "Penstock against Apache Kafka {}, {began}, on {} (load before: {load}), {rounds} rounds of {seconds} s, \
          {:.0} minutes, by `{}`.\n\n{}",
         apache::VERSION,
-        machine::describe(data),
+        machine,
         (started.elapsed().as_secs_f64() / 60.0).ceil(),
         args.command,
         report.table()

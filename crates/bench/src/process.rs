@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -16,6 +17,15 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// How long a process may take to end after SIGTERM before it is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
+
+/// A process is idle when it used less than [`SETTLED_SECONDS`] of CPU in each of so many steps: an idle JVM still
+/// works a few milliseconds a second.
+const SETTLED_STEPS: usize = 3;
+const SETTLE_STEP: Duration = Duration::from_millis(60);
+const SETTLED_SECONDS: f64 = 0.015;
+
+/// A process that is never idle must not stop the bench.
+const SETTLE_LIMIT: Duration = Duration::from_secs(4);
 
 /// A child process that ends with this value.
 pub(crate) struct Process {
@@ -52,6 +62,20 @@ impl Process {
             }
             _ => bail!("/proc/{}/stat is too short", self.child.id()),
         }
+    }
+
+    /// Waits until the process has nothing to do, so that what one load left behind is not counted for the next.
+    pub(crate) fn settle(&self) -> Result<()> {
+        let asked = clock::now();
+        let mut quiet = 0;
+        let mut before = self.cpu_seconds()?;
+        while quiet < SETTLED_STEPS && asked.elapsed() < SETTLE_LIMIT {
+            clock::pause(SETTLE_STEP);
+            let now = self.cpu_seconds()?;
+            quiet = if now - before < SETTLED_SECONDS { quiet + 1 } else { 0 };
+            before = now;
+        }
+        Ok(())
     }
 
     /// Resident set size in MB (10^6 bytes); the page cache is not part of it.
@@ -115,10 +139,15 @@ impl Drop for Process {
     }
 }
 
-/// Every core of this machine, as `taskset` names them.
-pub(crate) fn all_cores() -> String {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    format!("0-{}", cores - 1)
+/// Every core that this process was given when it started, as `taskset` names them. It must be asked once before the
+/// first pinning.
+pub(crate) fn all_cores() -> &'static str {
+    static AT_START: OnceLock<String> = OnceLock::new();
+    AT_START.get_or_init(|| {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        list.map_or_else(|| "0-1".to_owned(), |list| list.trim().to_owned())
+    })
 }
 
 /// Runs a command to its end and fails, with its output, when it fails.

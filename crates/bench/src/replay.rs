@@ -168,6 +168,6 @@ pub(crate) fn pinned<T>(cores: Option<&str>, generate: impl FnOnce() -> Result<T
         |cores: &str| process::run(std::process::Command::new("taskset").args(["-p", "-c", cores, &this]));
     pin(cores)?;
     let result = generate();
-    pin(&process::all_cores())?;
+    pin(process::all_cores())?;
     result
 }

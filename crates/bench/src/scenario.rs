@@ -32,6 +32,8 @@ pub(crate) struct Bench<'a> {
     pub rounds: usize,
     /// Seconds of one measurement, roughly.
     pub seconds: u64,
+    /// Of the produce scenario, only the load whose row contains this.
+    pub load: Option<String>,
     /// Leave Apache Kafka out.
     pub ours_only: bool,
 }
@@ -85,7 +87,7 @@ impl Cores {
     fn place(self, broker: &Running) -> Result<()> {
         match self {
             Cores::Pinned => broker.process.pin("0"),
-            Cores::Free => broker.process.pin(&crate::process::all_cores()),
+            Cores::Free => broker.process.pin(crate::process::all_cores()),
         }
     }
 

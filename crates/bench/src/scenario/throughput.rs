@@ -106,6 +106,9 @@ fn prepare(_: &Bench<'_>, _: &Running) -> Result<()> {
 
 fn measure(bench: &Bench<'_>, broker: &Running, round: usize, report: &mut Report) -> Result<()> {
     for (number, load) in LOADS.iter().enumerate() {
+        if bench.load.as_ref().is_some_and(|wanted| !load.throughput.name.contains(wanted.as_str())) {
+            continue;
+        }
         let (mb_per_second, cpu_per_gb) =
             move_data(bench, broker, load, &format!("produce-{number}-{round}"))?;
         report.add(load.throughput, broker.side, mb_per_second);
@@ -120,6 +123,7 @@ fn move_data(bench: &Bench<'_>, broker: &Running, load: &Load, topic: &str) -> R
     let mut wire = Connection::open(broker.addr)?;
     wire.create_topic(topic, PARTITIONS, &[])?;
     load.cores.place(broker)?;
+    broker.process.settle()?;
     let cpu_before = broker.process.cpu_seconds()?;
     let (mb_per_second, gb) = match &load.sender {
         Sender::Librdkafka { size, acks, per_second } => {
