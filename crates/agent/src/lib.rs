@@ -5,6 +5,7 @@
 //! - [`clock`] is where time comes from, the only place on this side of Penstock that reads a real clock;
 //! - [`machine`] turns intent and observation into actions and a status, with a little memory and no I/O;
 //! - [`driver`] is the loop around it: observe, step, perform;
+//! - [`probe`] asks a broker how it is, for substrates that run the real one;
 //! - [`fleet`] is all drivers of one process, and [`board`] where they put up what they say.
 //!
 //! Both seams have more than one user from the first day: child processes on one machine (`local`) and a fake world
@@ -19,6 +20,7 @@ pub mod dispatch;
 pub mod driver;
 pub mod fleet;
 pub mod machine;
+pub mod probe;
 pub mod substrate;
 
 pub use board::Board;

@@ -98,7 +98,8 @@ fn configuration(command: Command) -> anyhow::Result<Config> {
                 .with_context(|| format!("cannot read the configuration {}", path.display()))?;
             let folder = std::path::absolute(&path)?;
             let folder = folder.parent().unwrap_or(&folder);
-            config::properties::parse(&text, folder).with_context(|| path.display().to_string())?
+            config::properties::parse(&text, folder, |name| std::env::var(name).ok())
+                .with_context(|| path.display().to_string())?
         }
         Command::Dev { data, listen, admin, settings } => {
             let mut config = Config { data_dir: data, ..Config::default() };

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use agent::clock::System;
+use agent::probe;
 use agent::{Performed, SubstrateError};
 use model::observed::{BrokerSeen, Exit, Process, Readiness};
 use model::status::Endpoint;
@@ -23,7 +24,7 @@ use tokio::sync::{Notify, watch};
 use crate::files::{self, Mode};
 use crate::layout::{BrokerDir, ClusterDir, Ended, Ports, Record};
 use crate::watch::Watch;
-use crate::{exit, probe, procfs};
+use crate::{exit, procfs};
 
 /// How long a broker may take to stop gently before it is killed. It gives its requests 5 s, then closes its logs.
 /// What a killed broker has acknowledged is safe; it only has to check its logs at the next start. Our own tests have
@@ -182,7 +183,9 @@ impl Broker {
                 let why = format!("it checks its logs ({done} of {total}) and is left alone until then");
                 Err(self.cannot("stop it", io::Error::other(why)))
             }
-            Readiness::Ready | Readiness::NotReady { .. } | Readiness::Unknown => Ok(()),
+            Readiness::Ready | Readiness::NotReady { .. } | Readiness::Held { .. } | Readiness::Unknown => {
+                Ok(())
+            }
         }
     }
 

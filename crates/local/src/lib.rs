@@ -4,7 +4,7 @@
 //! - [`InProcess`] is the dispatch: it keeps every published intent on disk and runs one `agent::Driver` for each.
 //!
 //! Start reading at [`substrate`]; below it, `broker` is one broker's process and place, `layout` says what lies where
-//! on disk, `procfs` and `watch` tell which process is alive and when it ends, `probe` asks a broker how it is.
+//! on disk, `procfs` and `watch` tell which process is alive and when it ends.
 //!
 //! What it deliberately does not know: what to do next (that is `planner`'s), Postgres, and the broker's code. It
 //! starts the broker *binary* and never links it; what both agree on is a properties file, an admin port and exit codes.
@@ -24,7 +24,6 @@ mod exit;
 mod files;
 mod layout;
 mod port;
-mod probe;
 mod procfs;
 mod properties;
 pub mod substrate;

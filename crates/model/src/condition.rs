@@ -53,6 +53,8 @@ pub enum Reason {
     Unreachable,
     /// The binary or image of the wanted release is not there.
     ReleaseMissing,
+    /// No machine has room for a broker, or its storage cannot be provided.
+    Unschedulable,
     /// The cluster is being removed.
     Removing,
     /// The cluster and its data are gone.
@@ -79,6 +81,7 @@ impl Reason {
             Reason::Restarting => "a broker is being restarted to take up a change",
             Reason::Unreachable => "a broker has not been seen for a while",
             Reason::ReleaseMissing => "the broker release that is wanted is not installed",
+            Reason::Unschedulable => "no machine has room for a broker, or its storage cannot be provided",
             Reason::Removing => "the cluster is being removed",
             Reason::Removed => "the cluster and its data are gone",
             Reason::Paused => "the cluster is paused: nothing is changed until it is resumed",

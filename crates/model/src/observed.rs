@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Reason;
 use crate::id::BrokerId;
 use crate::status::Endpoint;
 use crate::time::Timestamp;
@@ -77,6 +78,14 @@ pub enum Readiness {
     /// Not yet, or no longer.
     NotReady {
         /// Why.
+        why: String,
+    },
+    /// Does not get as far as running, because of something outside of it: its image is missing, no node has room. It
+    /// says nothing itself; this is known from whoever should have started it.
+    Held {
+        /// Why, as a code.
+        reason: Reason,
+        /// Why, as a sentence.
         why: String,
     },
     /// Could not be asked, or did not answer in time.

@@ -11,6 +11,7 @@ use model::{Action, Reason, Timestamp};
 use crate::backoff::doubled;
 use crate::cluster::{Draft, Scene, Wait};
 use crate::memory::{Past, Span};
+use crate::report;
 use crate::stand::{Broker, Stand};
 
 /// Ends in a row after which it is called a crash loop. Two can be one cause (a machine that stumbles, a person who
@@ -52,7 +53,11 @@ pub(crate) fn heal(scene: &Scene<'_>, broker: &Broker<'_>, draft: &mut Draft) {
                 draft.wait(Some(id), ended(broker, exit, &past, Some(pause.end())));
             }
         }
-        Stand::Hidden { .. } | Stand::NotReady { .. } | Stand::Recovering { .. } | Stand::Silent { .. } => {
+        Stand::Hidden { .. }
+        | Stand::NotReady { .. }
+        | Stand::Recovering { .. }
+        | Stand::Held { .. }
+        | Stand::Silent { .. } => {
             unserving(scene, broker, draft);
         }
     }
@@ -69,6 +74,12 @@ pub(crate) fn unserving(scene: &Scene<'_>, broker: &Broker<'_>, draft: &mut Draf
         Stand::NotReady { since, why, .. } => {
             draft
                 .wait(Some(id), Wait::new(Reason::BrokerStarting, format!("broker {id} is starting: {why}")));
+            draft.wakes.push(scene.soon(*since));
+        }
+        Stand::Held { since, reason, why, .. } => {
+            let stuck = report::needs_a_person(*reason);
+            let message = format!("broker {id} cannot start: {why}");
+            draft.wait(Some(id), Wait { reason: *reason, message, stuck });
             draft.wakes.push(scene.soon(*since));
         }
         Stand::Recovering { since, done, total, .. } => {

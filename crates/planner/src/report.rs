@@ -142,7 +142,8 @@ fn degraded(draft: &Draft, brokers: &[BrokerStatus]) -> Verdict {
                 | Reason::BadConfiguration
                 | Reason::StorageFailed
                 | Reason::Unreachable
-                | Reason::ReleaseMissing => true,
+                | Reason::ReleaseMissing
+                | Reason::Unschedulable => true,
                 Reason::AllBrokersReady
                 | Reason::Creating
                 | Reason::BrokerStarting

@@ -55,9 +55,14 @@ pub(crate) fn roll(scene: &Scene<'_>, draft: &mut Draft) {
     draft.act(scene, action, Wait::new(Reason::Restarting, message));
 }
 
-/// Whether a broker runs without serving, for so long that it is not just starting.
+/// Whether a broker runs without serving, for so long that it is not just starting. One that is held up from outside
+/// needs no such time: it does nothing that a restart could interrupt, and the change may be what lets it run.
 fn broken(scene: &Scene<'_>, broker: &Broker<'_>) -> bool {
-    matches!(broker.stand, Stand::NotReady { since, .. } if scene.now.since(since) >= START_GRACE)
+    match broker.stand {
+        Stand::NotReady { since, .. } => scene.now.since(since) >= START_GRACE,
+        Stand::Held { .. } => true,
+        _ => false,
+    }
 }
 
 /// What keeps a broker from being restarted now.

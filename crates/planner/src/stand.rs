@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::action::BrokerSpec;
 use model::observed::{BrokerSeen, Exit, Process, Readiness};
-use model::{BrokerId, ClusterIntent, Observed, Timestamp};
+use model::{BrokerId, ClusterIntent, Observed, Reason, Timestamp};
 
 use crate::spec;
 
@@ -47,6 +47,17 @@ pub enum Stand<'a> {
         /// Logs in all.
         total: u64,
     },
+    /// It has its place and does not get as far as running, because of something outside of it.
+    Held {
+        /// Which start.
+        incarnation: &'a str,
+        /// When it was started.
+        since: Timestamp,
+        /// Why, as a code.
+        reason: Reason,
+        /// Why, as a sentence.
+        why: &'a str,
+    },
     /// It runs and does not say what it does.
     Silent {
         /// Which start.
@@ -83,6 +94,7 @@ impl<'a> Broker<'a> {
         match &self.stand {
             Stand::NotReady { incarnation, .. }
             | Stand::Recovering { incarnation, .. }
+            | Stand::Held { incarnation, .. }
             | Stand::Silent { incarnation, .. }
             | Stand::Ready { incarnation } => Some(incarnation),
             Stand::Hidden { .. } | Stand::Missing | Stand::Ended { .. } => None,
@@ -141,6 +153,7 @@ fn of_process(sight: &BrokerSeen) -> Stand<'_> {
                     Stand::Recovering { incarnation, since, done: *done, total: *total }
                 }
                 Readiness::NotReady { why } => Stand::NotReady { incarnation, since, why },
+                Readiness::Held { reason, why } => Stand::Held { incarnation, since, reason: *reason, why },
                 Readiness::Unknown => Stand::Silent { incarnation, since },
             }
         }

@@ -4,8 +4,8 @@
 mod fixture;
 
 use expect_test::expect;
-use model::Lifecycle;
 use model::observed::{Exit, Readiness};
+use model::{Lifecycle, Reason};
 
 use fixture::{check, cluster, crashed};
 
@@ -65,6 +65,37 @@ fn a_refused_configuration_waits_for_a_person() {
             Ready False BadConfiguration: broker 0 refused to start (line 7: unknown setting `num.partition`); correct that, then it starts by itself; the next start is at 1970-01-01T00:16:50.000Z
             Progressing False BadConfiguration: broker 0 refused to start (line 7: unknown setting `num.partition`); correct that, then it starts by itself; the next start is at 1970-01-01T00:16:50.000Z
             Degraded True BadConfiguration: broker 0 refused to start (line 7: unknown setting `num.partition`); correct that, then it starts by itself; the next start is at 1970-01-01T00:16:50.000Z"#]],
+    );
+}
+
+#[test]
+fn what_is_held_up_from_outside_is_named_and_left_alone() {
+    check(
+        cluster(1).held(0, Reason::ReleaseMissing, "its image penstock/broker:9 cannot be had"),
+        expect![[r#"
+            Ready False ReleaseMissing: broker 0 cannot start: its image penstock/broker:9 cannot be had
+            Progressing False ReleaseMissing: broker 0 cannot start: its image penstock/broker:9 cannot be had
+            Degraded True ReleaseMissing: broker 0 cannot start: its image penstock/broker:9 cannot be had"#]],
+    );
+    check(
+        cluster(1).held(0, Reason::Unschedulable, "0 of 3 nodes have room"),
+        expect![[r#"
+            Ready False Unschedulable: broker 0 cannot start: 0 of 3 nodes have room
+            Progressing True Unschedulable: broker 0 cannot start: 0 of 3 nodes have room
+            Degraded True Unschedulable: broker 0 cannot start: 0 of 3 nodes have room"#]],
+    );
+}
+
+#[test]
+fn a_change_is_tried_at_once_on_what_is_held_up() {
+    let held = Readiness::Held { reason: Reason::ReleaseMissing, why: "no such image".to_owned() };
+    check(
+        cluster(2).outdated(0, held).ready(1),
+        expect![[r#"
+        restart broker 0 (0#1)
+        Ready False Restarting: 1 of 2 brokers are ready: broker 0 is being restarted to take up a change
+        Progressing True Restarting: broker 0 is being restarted to take up a change
+        Degraded False AllBrokersReady: no broker has failed"#]],
     );
 }
 

@@ -34,7 +34,9 @@ pub(crate) fn pause(scene: &Scene<'_>, draft: &mut Draft) {
 pub(crate) fn stop(scene: &Scene<'_>, draft: &mut Draft) {
     for broker in scene.brokers.values() {
         match &broker.stand {
-            Stand::Ready { incarnation } | Stand::NotReady { incarnation, .. } => {
+            Stand::Ready { incarnation }
+            | Stand::NotReady { incarnation, .. }
+            | Stand::Held { incarnation, .. } => {
                 end(scene, broker.id, incarnation, Reason::Stopped, draft);
             }
             Stand::Hidden { .. } | Stand::Recovering { .. } | Stand::Silent { .. } => {

@@ -63,7 +63,9 @@ fn note(past: &mut Past, sight: &BrokerSeen, asked: bool, at: Timestamp) {
                     past.silent_since = None;
                     past.ready_at = Some(at);
                 }
-                Readiness::Recovering { .. } | Readiness::NotReady { .. } => past.silent_since = None,
+                Readiness::Recovering { .. } | Readiness::NotReady { .. } | Readiness::Held { .. } => {
+                    past.silent_since = None;
+                }
             }
         }
         Process::Exited { incarnation, at: ended_at, exit } => {

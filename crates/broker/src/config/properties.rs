@@ -1,5 +1,7 @@
 //! Kafka's properties format: `key=value` lines, `#` and `!` comments, nothing else that Java allows (no escapes, no
-//! continuation lines), since a setting that needs them is more likely a mistake.
+//! continuation lines), since a setting that needs them is more likely a mistake. Inside a value `${env:NAME}` stands
+//! for an environment variable, as with Kafka's provider of that name: the address of the machine that a container
+//! lands on is known to nobody before it does.
 
 use std::path::{Path, PathBuf};
 
@@ -8,11 +10,16 @@ use super::{Config, ConfigError};
 /// Settings whose value is a path, relative to the file that names it.
 const PATHS: [&str; 3] = ["log.dirs", "ssl.keystore.location", "ssl.truststore.location"];
 
-/// Parses the text of a properties file; `folder` is what relative paths are relative to.
+/// Parses the text of a properties file; `folder` is what relative paths are relative to, `environment` looks variables
+/// up.
 ///
 /// # Errors
 /// Names the first line that cannot be used.
-pub fn parse(text: &str, folder: &Path) -> Result<Config, ConfigError> {
+pub fn parse(
+    text: &str,
+    folder: &Path,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<Config, ConfigError> {
     let mut config = Config { auto_create_topics: true, ..Config::default() };
     let mut seen = std::collections::BTreeMap::new();
     for (at, line) in text.lines().enumerate() {
@@ -34,7 +41,11 @@ pub fn parse(text: &str, folder: &Path) -> Result<Config, ConfigError> {
                 problem: format!("`{key}` was set on line {first} already"),
             });
         }
-        let value = if PATHS.contains(&key) { absolute(value, folder) } else { value.to_owned() };
+        let value = expand(value, &environment).map_err(|problem| ConfigError::Line {
+            line: line_number,
+            problem: format!("`{key}`: {problem}"),
+        })?;
+        let value = if PATHS.contains(&key) { absolute(&value, folder) } else { value };
         config
             .set(key, &value)
             .map_err(|error| ConfigError::Line { line: line_number, problem: error.to_string() })?;
@@ -45,6 +56,21 @@ pub fn parse(text: &str, folder: &Path) -> Result<Config, ConfigError> {
         }
     }
     Ok(config)
+}
+
+/// Puts environment variables in.
+fn expand(value: &str, environment: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    let mut expanded = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once("${env:") {
+        let (name, after) = after.split_once('}').ok_or("a `${env:` is not closed by `}`")?;
+        let found = environment(name).ok_or_else(|| format!("the environment variable {name} is not set"))?;
+        expanded.push_str(before);
+        expanded.push_str(&found);
+        rest = after;
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
 }
 
 fn absolute(value: &str, folder: &Path) -> String {
@@ -59,6 +85,25 @@ fn absolute(value: &str, folder: &Path) -> String {
 mod tests {
     use super::*;
     use crate::config::Protocol;
+
+    /// No environment but one variable.
+    fn parse(text: &str, folder: &Path) -> Result<Config, ConfigError> {
+        super::parse(text, folder, |name| (name == "HOST_IP").then(|| "10.0.0.7".to_owned()))
+    }
+
+    #[test]
+    fn variables_are_put_in_once_and_missing_ones_are_named() {
+        let advertised =
+            "listeners=PLAINTEXT://:9092\nnode.id=1\nlog.dirs=/x\nadvertised.listeners=PLAINTEXT://";
+        let config = parse(&format!("{advertised}${{env:HOST_IP}}:30001\n"), Path::new("/")).expect("good");
+        assert_eq!((config.advertised[0].host.as_str(), config.advertised[0].port), ("10.0.0.7", 30_001));
+        let error = parse(&format!("{advertised}${{env:HOST}}:1\n"), Path::new("/")).expect_err("not set");
+        assert_eq!(
+            error.to_string(),
+            "line 4: `advertised.listeners`: the environment variable HOST is not set"
+        );
+        parse(&format!("{advertised}${{env:HOST_IP:1\n"), Path::new("/")).expect_err("not closed");
+    }
 
     const GOOD: &str =
         "# a broker\nnode.id=3\nlog.dirs=data\nlisteners=PLAINTEXT://127.0.0.1:0\n\nnum.partitions = 4\n";

@@ -7,7 +7,7 @@ use expect_test::Expect;
 use model::intent::{Listener, Pool, RolloutPolicy, Security};
 use model::observed::{BrokerSeen, Exit, Gap, Process, Readiness};
 use model::version::{FeatureLevel, Release};
-use model::{BrokerId, ClusterId, ClusterIntent, Generation, Lifecycle, Observed, Timestamp};
+use model::{BrokerId, ClusterId, ClusterIntent, Generation, Lifecycle, Observed, Reason, Timestamp};
 use uuid::Uuid;
 
 use crate::memory::{Memory, Past};
@@ -56,6 +56,12 @@ impl Fixture {
     pub(super) fn lifecycle(mut self, lifecycle: Lifecycle) -> Fixture {
         self.intent.lifecycle = lifecycle;
         self
+    }
+
+    /// It has its place, and something outside of it keeps it from running.
+    pub(super) fn held(self, id: i32, reason: Reason, why: &str) -> Fixture {
+        let spec = self.fingerprint(id);
+        self.running(id, Readiness::Held { reason, why: why.to_owned() }, spec)
     }
 
     pub(super) fn ready(self, id: i32) -> Fixture {

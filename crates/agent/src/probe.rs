@@ -1,7 +1,7 @@
 //! Asks a broker on its admin port how it is.
 //!
-//! One small HTTP/1.1 request over loopback with a bound on time and size; a client library would bring more than it
-//! saves. What is certain is distinguished from what is not: a refused connection says that nobody listens (yet), no
+//! Every substrate that runs the real broker asks it in this way, and only the broker's own word counts as ready. One
+//! small HTTP/1.1 request with a bound on time and size; a client library would bring more than it saves. What is certain is distinguished from what is not: a refused connection says that nobody listens (yet), no
 //! answer says nothing at all.
 
 use std::io;
@@ -37,7 +37,7 @@ struct Recovering {
 }
 
 /// How the broker behind an admin port is, provided that it is the start that we mean.
-pub(crate) async fn ask(admin: SocketAddr, incarnation: &str) -> Readiness {
+pub async fn ask(admin: SocketAddr, incarnation: &str) -> Readiness {
     match tokio::time::timeout(PATIENCE, get(admin, "/v1/status")).await {
         Ok(Ok(answer)) => judge(&answer, incarnation),
         Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
