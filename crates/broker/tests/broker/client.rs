@@ -39,6 +39,11 @@ impl<S: Read + Write> Client<S> {
 
     /// Sends a request and gives its correlation id.
     pub(crate) fn send<Q: Request>(&mut self, version: i16, request: &Q) -> i32 {
+        self.try_send(version, request).expect("sent")
+    }
+
+    /// The same to a broker that may be gone.
+    pub(crate) fn try_send<Q: Request>(&mut self, version: i16, request: &Q) -> io::Result<i32> {
         self.correlation_id += 1;
         let header = RequestHeader {
             key: Q::KEY,
@@ -48,8 +53,8 @@ impl<S: Read + Write> Client<S> {
         };
         let mut out = frame::request(&header).expect("a header");
         request.encode(&mut out, version).expect("fits its version");
-        self.stream.write_all(&out.finish().into_bytes().expect("all here")).expect("sent");
-        self.correlation_id
+        self.stream.write_all(&out.finish().into_bytes().expect("all here"))?;
+        Ok(self.correlation_id)
     }
 
     pub(crate) fn receive_frame(&mut self) -> io::Result<Bytes> {
@@ -61,9 +66,14 @@ impl<S: Read + Write> Client<S> {
     }
 
     pub(crate) fn receive<Q: Request>(&mut self, version: i16) -> (i32, Q::Response) {
-        let frame = self.receive_frame().expect("an answer");
+        self.try_receive::<Q>(version).expect("an answer")
+    }
+
+    /// The same from a broker that may be gone.
+    pub(crate) fn try_receive<Q: Request>(&mut self, version: i16) -> io::Result<(i32, Q::Response)> {
+        let frame = self.receive_frame()?;
         let (id, mut body) = frame::decode_response(Q::KEY, version, frame).expect("a header");
-        (id, Q::Response::decode(&mut body, version).expect("an answer of that version"))
+        Ok((id, Q::Response::decode(&mut body, version).expect("an answer of that version")))
     }
 
     pub(crate) fn call<Q: Request>(&mut self, version: i16, request: &Q) -> Q::Response {
@@ -184,9 +194,14 @@ pub(crate) fn build(mut builder: Builder, values: &[&str]) -> Bytes {
 
 /// The values of all records in fetched bytes.
 pub(crate) fn values(data: &PartitionData) -> Vec<String> {
+    records(data).into_iter().map(|(_, value)| value).collect()
+}
+
+/// Offset and value of all records in fetched bytes.
+pub(crate) fn records(data: &PartitionData) -> Vec<(i64, String)> {
     assert_eq!(data.error_code, 0);
     let Some(records) = data.records.as_ref().and_then(|records| records.bytes()) else { return Vec::new() };
-    let mut values = Vec::new();
+    let mut found = Vec::new();
     for batch in protocol::batch::split(records.clone()) {
         let batch = match batch {
             Ok(batch) => batch,
@@ -195,11 +210,12 @@ pub(crate) fn values(data: &PartitionData) -> Vec<String> {
             Err(error) => panic!("{error}"),
         };
         for record in batch.records(1 << 20).expect("open") {
-            let value = record.expect("sound").value.expect("a value");
-            values.push(String::from_utf8(value.to_vec()).expect("text"));
+            let record = record.expect("sound");
+            let value = record.value.expect("a value");
+            found.push((record.offset, String::from_utf8(value.to_vec()).expect("text")));
         }
     }
-    values
+    found
 }
 
 pub(crate) fn code(error: ErrorCode) -> i16 {
