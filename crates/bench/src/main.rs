@@ -42,7 +42,7 @@ struct Args {
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Seconds of each latency measurement, and roughly of each throughput measurement.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 2)]
     seconds: u64,
     /// One round of one second: whether everything works, not how well.
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,7 +23,25 @@ const UNIT_BYTES: usize = 1024;
 pub struct RequestBytes {
     budget: Arc<Semaphore>,
     turn: Arc<Semaphore>,
+    /// Frames that wait for room at the moment.
+    waiting: AtomicUsize,
     metrics: Arc<Metrics>,
+}
+
+/// One frame that waits, as long as this lives.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn count(waiting: &'a AtomicUsize) -> Waiting<'a> {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A share of the budget, given back when dropped.
@@ -62,7 +81,18 @@ impl RequestBytes {
     pub fn new(bytes: u64, max_frame_bytes: usize, metrics: Arc<Metrics>) -> RequestBytes {
         let shared = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_sub(max_frame_bytes);
         let units = (shared / UNIT_BYTES).min(Semaphore::MAX_PERMITS);
-        RequestBytes { budget: Arc::new(Semaphore::new(units)), turn: Arc::new(Semaphore::new(1)), metrics }
+        RequestBytes {
+            budget: Arc::new(Semaphore::new(units)),
+            turn: Arc::new(Semaphore::new(1)),
+            waiting: AtomicUsize::new(0),
+            metrics,
+        }
+    }
+
+    /// Whether frames wait for room. Who holds some of it and does not go on should give it up then.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Takes a share for a frame that is in memory already, if there is room; a small frame does not wait.
@@ -87,6 +117,7 @@ impl RequestBytes {
                 Ok(more) => held.permit.merge(more),
                 Err(_) => {
                     self.metrics.request_bytes_waits.inc();
+                    let _waiting = Waiting::count(&self.waiting);
                     // Neither is ever closed.
                     tokio::select! {
                         biased;
@@ -231,10 +262,12 @@ mod tests {
         let second = raise(second, 8 * KIB);
         tokio::task::yield_now().await;
         assert!(!second.is_finished(), "one at a time");
+        assert!(budget.is_short());
         assert_eq!((metrics.request_bytes.get(), metrics.request_bytes_waits.get()), (24 * 1024, 2));
         drop(first);
         let second = second.await.expect("no panic");
         assert_eq!(second.as_ref().map(Held::bytes), Some(8 * KIB));
+        assert!(!budget.is_short());
         drop(second);
         assert_eq!(metrics.request_bytes.get(), 0);
         assert!(budget.hold_now(10 * KIB).is_some(), "everything was given back");

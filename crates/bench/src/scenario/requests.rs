@@ -32,7 +32,7 @@ const CONNECTIONS: usize = 16;
 const IN_FLIGHT: usize = 5;
 const SHAPE: Shape = Shape { partitions: 1, records: 1, value_bytes: 100, acks: -1 };
 /// A rate that takes either side about the time that was asked for.
-const REQUESTS_PER_SECOND: u64 = 60_000;
+const REQUESTS_PER_SECOND: u64 = 40_000;
 
 fn prepare(_: &Bench<'_>, broker: &Running) -> Result<()> {
     Connection::open(broker.addr)?.create_topic(TOPIC, 1, &[])

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use protocol::ApiKey;
 use protocol::frame::{FrameError, RequestHeader};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +26,7 @@ use crate::api::{self, Answer, Call, Failure};
 use crate::broker::Broker;
 use crate::clock;
 use crate::context::{Context, Peer};
+use crate::quota::Rate;
 use deadline::Deadline;
 use reader::{FrameReader, Next};
 use transport::Transport;
@@ -47,6 +47,11 @@ pub(crate) enum Ended {
     /// The client does not send the rest of a frame.
     #[error("a request was not complete within penstock.read.stall.ms")]
     ReadStalled,
+    /// The client sends the rest of a frame too slowly for the memory that it holds.
+    #[error(
+        "a request came too slowly while others waited for its memory; queued.max.request.bytes is how much there is"
+    )]
+    Crowded,
     /// The client does not take its answer.
     #[error("no byte of an answer was taken within penstock.write.stall.ms")]
     WriteStalled,
@@ -71,6 +76,7 @@ impl Ended {
             Ended::Closed | Ended::Stopped | Ended::Io(_) => None,
             Ended::Idle => Some("idle"),
             Ended::ReadStalled => Some("read_stalled"),
+            Ended::Crowded => Some("read_crowded"),
             Ended::WriteStalled => Some("write_stalled"),
             Ended::Frame(_) => Some("bad_frame"),
             Ended::Failure(Failure::Malformed { .. }) => Some("malformed_request"),
@@ -141,10 +147,14 @@ impl<S: Transport> Session<S> {
             };
             // The body of an empty frame was refused by its length already.
             let held = self.broker.request_bytes.hold_now(frame.len());
-            self.answer(frame).await?;
+            let rest = self.answer(frame).await?;
             drop(held);
-            if self.outbox.len() >= WRITE_AT_BYTES {
+            if self.outbox.len() >= WRITE_AT_BYTES || !rest.is_zero() {
                 self.write().await?;
+            }
+            if !rest.is_zero() {
+                // What the client sends meanwhile waits in the socket, whose room is all it can take.
+                self.stop.run_until_cancelled(tokio::time::sleep(rest)).await;
             }
             if self.stop.is_cancelled() {
                 self.write().await?;
@@ -167,6 +177,7 @@ impl<S: Transport> Session<S> {
             Ok(Next::Closed) => Err(Ended::Closed),
             Ok(Next::Idle) => Err(Ended::Idle),
             Ok(Next::Stalled) => Err(Ended::ReadStalled),
+            Ok(Next::Crowded) => Err(Ended::Crowded),
             Ok(Next::Stopped) => Err(Ended::Stopped),
             Err(reader::ReadError::Frame(error)) => Err(Ended::Frame(error)),
             Err(reader::ReadError::Io(error)) => Err(Ended::Io(error)),
@@ -185,7 +196,8 @@ impl<S: Transport> Session<S> {
         }
     }
 
-    async fn answer(&mut self, frame: bytes::Bytes) -> Result<(), Ended> {
+    /// Answers a request; returns for how long a quota wants no other.
+    async fn answer(&mut self, frame: bytes::Bytes) -> Result<Duration, Ended> {
         let (header, body) = match RequestHeader::decode(frame) {
             Ok(decoded) => decoded,
             Err(FrameError::UnknownKey { code, version, correlation_id }) => {
@@ -196,7 +208,7 @@ impl<S: Transport> Session<S> {
                     "answered an unknown API key"
                 );
                 self.outbox.push(api::refused::unknown_key(correlation_id));
-                return Ok(());
+                return Ok(Duration::ZERO);
             }
             Err(error) => return Err(Ended::Frame(error)),
         };
@@ -206,13 +218,19 @@ impl<S: Transport> Session<S> {
         let ctx = Context {
             broker: Arc::clone(&self.broker),
             peer: Arc::clone(&self.peer),
-            client_id,
+            client_id: client_id.clone(),
             version,
             now_ms: clock::now_ms(),
             stop: self.stop.clone(),
         };
         let mut answering = api::dispatch(ctx, call, body);
-        let answer: Answer = match poll_once(&mut answering).await {
+        let first = poll_once(&mut answering).await;
+        // Waits are not counted: what a handler does after one is little, and what others do meanwhile is not its work.
+        let used = started.elapsed().as_secs_f64();
+        let peer = &self.peer;
+        let name = client_id.as_ref().map_or("", |id| id.as_str());
+        let rest = self.broker.quotas.charge(Rate::Time, peer.principal.name(), name, used, Instant::now());
+        let answer: Answer = match first {
             Some(answer) => answer,
             None => {
                 self.write().await?;
@@ -220,13 +238,10 @@ impl<S: Transport> Session<S> {
             }
         };
         self.broker.metrics.request(key, started.elapsed().as_secs_f64());
-        if key == ApiKey::Produce && matches!(answer, Ok(None)) {
-            return Ok(());
-        }
-        if let Some(reply) = answer? {
-            self.outbox.push(reply);
-        }
-        Ok(())
+        let reply = answer?;
+        let rest = rest.max(reply.rest());
+        self.outbox.push(reply);
+        Ok(rest)
     }
 }
 

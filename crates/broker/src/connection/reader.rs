@@ -34,6 +34,12 @@ const AHEAD: usize = 8;
 /// The most that is reserved at once, so that huge frames do not run far ahead.
 const GROWTH_BYTES: usize = 1024 * 1024 + CHUNK_BYTES;
 
+/// While others wait for the memory that unfinished frames hold, a frame must go on by [`PACE_BYTES`] in every such
+/// span or lose its connection. So nobody waits long for clients that stopped halfway, while a client with a megabit a
+/// second never notices, not even one whose packets were lost once and sent again.
+const PACE: Duration = Duration::from_millis(500);
+const PACE_BYTES: usize = 16 * 1024;
+
 /// How long an empty buffer is kept for the next request.
 const KEEP: Duration = Duration::from_secs(1);
 
@@ -47,6 +53,8 @@ pub(super) enum Next {
     Idle,
     /// A frame began and did not end in time.
     Stalled,
+    /// A frame came too slowly while others waited for the memory that it held.
+    Crowded,
     /// The broker stops.
     Stopped,
 }
@@ -101,6 +109,8 @@ impl FrameReader {
         let idle_until = Instant::now() + idle;
         // Set by the first byte of a frame: however long the silence before it, it has its whole time.
         let mut stalled_at = (!self.buffer.is_empty()).then(|| Instant::now() + stall);
+        // Until when the frame must have come how far; only frames that hold a share of the budget have a pace.
+        let mut pace: Option<(Instant, usize)> = None;
         loop {
             if let Some(frame) = self.buffered().map_err(ReadError::Frame)? {
                 return Ok(Next::Frame(frame));
@@ -115,6 +125,18 @@ impl FrameReader {
                 if raised.is_none() {
                     return Ok(Next::Stopped);
                 }
+                // While it waited for room it could not go on.
+                pace = None;
+            }
+            if self.held.is_some() {
+                let now = Instant::now();
+                match pace {
+                    Some((until, _)) if now < until => {}
+                    Some((_, bytes)) if self.buffer.len() < bytes && budget.is_short() => {
+                        return Ok(Next::Crowded);
+                    }
+                    _ => pace = Some((now + PACE, self.buffer.len() + PACE_BYTES)),
+                }
             }
             let missing = ahead.saturating_sub(self.buffer.len());
             let room = (missing + LENGTH_BYTES).clamp(CHUNK_BYTES, GROWTH_BYTES.max(self.buffer.len()));
@@ -127,13 +149,18 @@ impl FrameReader {
                 None if self.buffer.is_empty() => idle_until,
                 _ => *stalled_at.get_or_insert_with(|| Instant::now() + stall),
             };
-            let at = if self.buffer.is_empty() { limit.min(Instant::now() + KEEP) } else { limit };
+            let at = match pace {
+                _ if self.buffer.is_empty() => limit.min(Instant::now() + KEEP),
+                Some((until, _)) => limit.min(until),
+                None => limit,
+            };
             match self.read(stream, deadline, at, stopped.as_mut()).await {
                 Read::Some => {}
                 Read::End if self.buffer.is_empty() => return Ok(Next::Closed),
                 Read::End => return Err(ReadError::Io(io::ErrorKind::UnexpectedEof.into())),
                 Read::Failed(error) => return Err(ReadError::Io(error)),
                 Read::Stopped => return Ok(Next::Stopped),
+                Read::Late if at < limit && !self.buffer.is_empty() => {}
                 Read::Late if at < limit => {
                     self.buffer = BytesMut::new();
                     match self.first_bytes(stream, deadline, limit, stopped.as_mut()).await {

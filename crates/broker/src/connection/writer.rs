@@ -41,6 +41,7 @@ const GATHER: usize = 32;
 #[derive(Debug)]
 pub struct Reply {
     pieces: Vec<Piece>,
+    rest: Duration,
 }
 
 #[derive(Debug)]
@@ -53,7 +54,7 @@ impl Reply {
     /// An answer that is all bytes.
     #[must_use]
     pub fn bytes(bytes: Bytes) -> Reply {
-        Reply { pieces: vec![Piece::Bytes(bytes)] }
+        Reply { pieces: vec![Piece::Bytes(bytes)], rest: Duration::ZERO }
     }
 
     /// An answer whose holes are filled by `fillings`, each as long as its hole.
@@ -76,7 +77,25 @@ impl Reply {
                 }
             }
         }
-        Reply { pieces }
+        Reply { pieces, rest: Duration::ZERO }
+    }
+
+    /// No answer, for clients that want none.
+    #[must_use]
+    pub fn silence() -> Reply {
+        Reply { pieces: Vec::new(), rest: Duration::ZERO }
+    }
+
+    /// The same, and the connection reads nothing for so long afterwards.
+    #[must_use]
+    pub fn resting(self, rest: Duration) -> Reply {
+        Reply { rest, ..self }
+    }
+
+    /// How long the connection reads nothing after this answer.
+    #[must_use]
+    pub fn rest(&self) -> Duration {
+        self.rest
     }
 }
 

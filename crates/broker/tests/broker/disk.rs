@@ -1,5 +1,6 @@
 //! A disk that is full: writes are refused in words, reads go on, and it gets better by itself.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -10,14 +11,24 @@ use super::client::{Client, batch, code, values};
 use super::process::Broker;
 
 /// A file system of a few megabytes, if this machine lets us have one.
-struct Small(PathBuf);
+pub(crate) struct Small(PathBuf);
 
 impl Small {
-    fn mount(at: &Path) -> Option<Small> {
+    pub(crate) fn mount(at: &Path, size: &str) -> Option<Small> {
         std::fs::create_dir_all(at).expect("a directory");
+        let size = format!("size={size}");
         let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]).arg(at).output().ok()?;
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).output().ok()?;
         mounted.status.success().then(|| Small(at.to_owned()))
+    }
+
+    /// Takes all the room that is left with a file, whose path it gives.
+    pub(crate) fn fill(&self) -> PathBuf {
+        let path = self.0.join("filler");
+        let mut file = std::fs::File::create(&path).expect("room for an empty file");
+        let block = vec![0; 64 << 10];
+        while file.write_all(&block).is_ok() {}
+        path
     }
 }
 
@@ -31,7 +42,7 @@ impl Drop for Small {
 #[test]
 fn a_full_disk_refuses_writes_serves_reads_and_recovers_by_itself() {
     let dir = Arc::new(tempfile::tempdir().expect("a directory"));
-    let Some(small) = Small::mount(&dir.path().join("data")) else {
+    let Some(small) = Small::mount(&dir.path().join("data"), "6m") else {
         // Only root may mount; the rest of the suite does not depend on it.
         return;
     };

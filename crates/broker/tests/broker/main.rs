@@ -5,6 +5,7 @@
 
 mod client;
 mod crashes;
+mod crowd;
 mod disk;
 mod groups;
 mod hostile;
