@@ -13,6 +13,7 @@ use crate::limits::RequestBytes;
 use crate::metadata::Controller;
 use crate::metrics::Metrics;
 use crate::partition::Storage;
+use crate::quota::Quotas;
 use crate::topics::Topics;
 
 /// Where a listener really is, and what clients are told.
@@ -46,6 +47,8 @@ pub struct Broker {
     pub fetch_sessions: FetchSessions,
     /// The data directory.
     pub storage: Arc<Storage>,
+    /// Who may use how much.
+    pub quotas: Quotas,
     /// The budget of unanswered bytes.
     pub request_bytes: RequestBytes,
     /// What is counted.

@@ -2,13 +2,16 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use protocol::Str;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::Broker;
 use crate::config::Protocol;
 use crate::principal::Principal;
+use crate::quota::Rate;
 
 /// What stays the same for all requests of one connection.
 #[derive(Clone, Debug)]
@@ -44,6 +47,19 @@ impl Context {
     #[must_use]
     pub fn client_id(&self) -> &str {
         self.client_id.as_ref().map_or("", |id| id.as_str())
+    }
+
+    /// Counts what this client used; returns how long its connection rests after the answer.
+    #[must_use]
+    pub fn charge(&self, rate: Rate, bytes: usize) -> Duration {
+        let (user, amount) = (self.peer.principal.name(), bytes as f64);
+        self.broker.quotas.charge(rate, user, self.client_id(), amount, Instant::now())
+    }
+
+    /// How many bytes this client's quota lets it fetch now, if it has one.
+    #[must_use]
+    pub fn fetchable(&self) -> Option<usize> {
+        self.broker.quotas.fetchable(self.peer.principal.name(), self.client_id(), Instant::now())
     }
 
     /// The client's address as Kafka prints it in group descriptions: `/127.0.0.1`.

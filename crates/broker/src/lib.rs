@@ -35,6 +35,7 @@ pub mod metadata;
 pub mod metrics;
 pub mod partition;
 pub mod principal;
+pub mod quota;
 mod recovery;
 pub mod server;
 pub mod status;

@@ -35,6 +35,8 @@ pub struct Metrics {
     pub request_bytes: IntGauge,
     /// How often a connection had to wait for room in that.
     pub request_bytes_waits: IntCounter,
+    /// Requests after which a connection rests because of a quota.
+    pub throttled: IntCounterVec,
     /// Topics.
     pub topics: IntGauge,
     /// Partitions.
@@ -133,6 +135,11 @@ impl Metrics {
             request_bytes_waits: counter(
                 "penstock_broker_request_bytes_waits_total",
                 "How often a connection waited because queued.max.request.bytes was used up.",
+            ),
+            throttled: registry.counters(
+                "penstock_broker_throttled_requests_total",
+                "Requests after which a connection rested, by the quota that it was beyond.",
+                &["quota"],
             ),
             topics: gauge("kafka_controller_kafkacontroller_globaltopiccount", "Topics."),
             partitions: gauge("kafka_server_replicamanager_partitioncount", "Partitions."),

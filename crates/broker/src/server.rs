@@ -33,8 +33,10 @@ use crate::listener::{self, Acceptor};
 use crate::metadata::Controller;
 use crate::metadata::controller::{Bounds, Start};
 use crate::metadata::journal::Journal;
+use crate::metadata::record::SettingsOf;
 use crate::metrics::Metrics;
 use crate::partition::Storage;
+use crate::quota::Quotas;
 use crate::recovery;
 use crate::status::{State, Status};
 use crate::tls;
@@ -152,7 +154,7 @@ pub async fn start(config: Config, level: LevelHandle) -> Result<Running, StartE
         Arc::clone(&storage),
         Arc::clone(&flusher),
         Arc::clone(&metrics),
-        config.topic_defaults.clone(),
+        config.clone(),
         bounds,
     )
     .map_err(|source| StartError::DataDir { path: config.data_dir.clone(), reason: source.to_string() })?;
@@ -167,7 +169,10 @@ pub async fn start(config: Config, level: LevelHandle) -> Result<Running, StartE
     let limits = &config.limits;
     let connections =
         Connections::new(limits.max_connections, limits.max_connections_per_ip, Arc::clone(&metrics));
+    let quotas = Quotas::new(Arc::clone(&metrics));
+    quotas.refresh(|| controller.all_settings_of(SettingsOf::Quota));
     let broker = Arc::new(Broker {
+        quotas,
         request_bytes: RequestBytes::new(
             limits.queued_max_request_bytes,
             limits.socket_request_max_bytes,

@@ -103,10 +103,14 @@ async fn retention(broker: Arc<Broker>, stop: CancellationToken) {
 }
 
 async fn compaction(broker: Arc<Broker>, stop: CancellationToken) {
-    let mut tick = interval(Duration::from_millis(broker.config.upkeep.cleaner_backoff_ms.max(1)));
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let percent = broker.config.upkeep.cleaner_cpu_percent.clamp(1, 100);
-    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+    loop {
+        // Read anew in each round: clients may change how often and how hard the cleaner works.
+        let upkeep = broker.controller.config().upkeep.clone();
+        let backoff = Duration::from_millis(upkeep.cleaner_backoff_ms.max(1));
+        let percent = upkeep.cleaner_cpu_percent.clamp(1, 100);
+        if stop.run_until_cancelled(tokio::time::sleep(backoff)).await.is_none() {
+            return;
+        }
         let mut looked_at = 0_usize;
         for topic in broker.topics.all() {
             if !topic.settings().effective.compact {

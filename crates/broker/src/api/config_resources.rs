@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use protocol::ErrorCode;
 
-use crate::config::Kind;
-use crate::config::topic;
+use crate::config::live::Overrides;
+use crate::config::{Config, ConfigError, Kind, topic};
 use crate::context::Context;
 use crate::metadata::ChangeError;
 use crate::metadata::record::SettingsOf;
@@ -79,15 +79,7 @@ pub(super) fn change(
     }
     match kind {
         TOPIC => change_topic(ctx, name, changes, replace, validate_only),
-        BROKER => {
-            let own = name.is_empty() || name == ctx.broker.config.node_id.to_string();
-            let text = if own {
-                "settings of the broker change with its configuration file and a restart"
-            } else {
-                "there is no such broker"
-            };
-            Err((ErrorCode::InvalidRequest, text.to_owned()))
-        }
+        BROKER => change_broker(ctx, name, changes, replace, validate_only),
         CLIENT_METRICS => change_other(
             ctx,
             SettingsOf::ClientMetrics,
@@ -131,6 +123,50 @@ fn change_topic(
     match (refusal, changed) {
         (Some(refusal), _) => Err(refusal),
         (None, changed) => changed.map_err(|error: ChangeError| (error.code(), error.to_string())),
+    }
+}
+
+/// Settings of this broker, or of all of them if `name` is empty.
+fn change_broker(
+    ctx: &Context,
+    name: &str,
+    changes: Vec<Change>,
+    replace: bool,
+    validate_only: bool,
+) -> Result<(), Refused> {
+    let controller = &ctx.broker.controller;
+    if !name.is_empty() && name != controller.own_name() {
+        return Err((ErrorCode::InvalidRequest, format!("there is no broker `{name}`")));
+    }
+    let change = |set: &Overrides, config: &Config| -> Result<Overrides, NotChanged> {
+        let mut set = if replace { Overrides::new() } else { set.clone() };
+        for change in changes {
+            if change.operation == Operation::Delete && !set.contains_key(&change.name) {
+                // Kafka's tools tidy up throttles that they might have set, and that this broker does not even have.
+                continue;
+            }
+            let current =
+                config.printed(&change.name).ok_or_else(|| ConfigError::Unknown(change.name.clone()));
+            let current = current.map_err(ChangeError::from)?;
+            apply(&mut set, change, current)?;
+        }
+        Ok(set)
+    };
+    controller.change_broker_settings(name, validate_only, change).map_err(|NotChanged(refused)| refused)
+}
+
+/// Why settings of a broker were not changed: refused here or by the controller.
+struct NotChanged(Refused);
+
+impl From<Refused> for NotChanged {
+    fn from(refused: Refused) -> NotChanged {
+        NotChanged(refused)
+    }
+}
+
+impl From<ChangeError> for NotChanged {
+    fn from(error: ChangeError) -> NotChanged {
+        NotChanged((error.code(), error.to_string()))
     }
 }
 

@@ -11,8 +11,9 @@ use protocol::{ApiKey, ErrorCode, Str};
 
 use super::Api;
 use super::config_resources::{BROKER, CLIENT_METRICS, GROUP, TOPIC};
+use crate::config::live::{self, Overrides};
 use crate::config::topic::{TOPIC_KEYS, TopicKey};
-use crate::config::{KEYS, Kind};
+use crate::config::{Config, KEYS, Kind, TopicConfig};
 use crate::context::Context;
 use crate::metadata::record::SettingsOf;
 use crate::topics::Settings;
@@ -21,6 +22,8 @@ pub(super) const API: Api = Api::new(ApiKey::DescribeConfigs, 1, 4);
 
 // Where a value comes from, in Kafka's numbers.
 const OF_TOPIC: i8 = 1;
+const OF_BROKER: i8 = 2;
+const OF_ALL_BROKERS: i8 = 3;
 const OF_STATIC: i8 = 4;
 const OF_DEFAULT: i8 = 5;
 const OF_CLIENT_METRICS: i8 = 7;
@@ -65,9 +68,10 @@ fn describe(
                 .by_name(name)
                 .ok_or_else(|| (ErrorCode::UnknownTopicOrPartition, format!("there is no topic `{name}`")))?;
             let settings = topic.settings();
-            Ok(TOPIC_KEYS.iter().map(|key| of_topic(ctx, key, &settings, synonyms)).collect())
+            let layers = Layers::of(ctx);
+            Ok(TOPIC_KEYS.iter().map(|key| of_topic(ctx, key, &settings, &layers, synonyms)).collect())
         }
-        BROKER if name.is_empty() => Ok(Vec::new()),
+        BROKER if name.is_empty() => Ok(of_other(ctx, SettingsOf::Broker, "", OF_ALL_BROKERS)),
         BROKER if name == broker.config.node_id.to_string() => Ok(of_broker(ctx, synonyms)),
         BROKER => {
             let node = broker.config.node_id;
@@ -91,75 +95,100 @@ fn number(kind: Kind) -> i8 {
     }
 }
 
+/// Where the broker-wide value of a setting comes from, nearest first. The last is Kafka's default.
+struct Layers {
+    /// Set by clients for this broker.
+    here: Overrides,
+    /// Set by clients for all brokers.
+    everywhere: Overrides,
+}
+
+impl Layers {
+    fn of(ctx: &Context) -> Layers {
+        let controller = &ctx.broker.controller;
+        let set = |name: &str| controller.settings_of(SettingsOf::Broker, name);
+        Layers { here: set(&controller.own_name()), everywhere: set("") }
+    }
+
+    /// Every layer that has a value for `name`, with its value.
+    fn synonyms(
+        &self,
+        ctx: &Context,
+        name: &'static str,
+        default: Option<String>,
+    ) -> Vec<DescribeConfigsSynonym> {
+        let config = &ctx.broker.config;
+        // Nobody has default addresses or a default id: the command line or the file always says.
+        let always_given =
+            matches!(name, "advertised.listeners" | "listeners" | "node.id" | "broker.id" | "log.dirs");
+        let is_given = always_given || config.given.contains_key(name);
+        let mut synonyms = Vec::new();
+        let mut add = |value: Option<String>, source: i8| {
+            let (name, value) = (Str::from_static(name), value.map(Str::from));
+            synonyms.push(DescribeConfigsSynonym { name, value, source });
+        };
+        for (layer, source) in [(&self.here, OF_BROKER), (&self.everywhere, OF_ALL_BROKERS)] {
+            if let Some(value) = layer.get(name) {
+                add(Some(value.clone()), source);
+            }
+        }
+        if is_given {
+            add(config.printed(name).map(|(value, _)| value), OF_STATIC);
+        }
+        if !always_given {
+            add(default, OF_DEFAULT);
+        }
+        synonyms
+    }
+}
+
 fn of_topic(
     ctx: &Context,
     key: &TopicKey,
     settings: &Settings,
+    layers: &Layers,
     with_synonyms: bool,
 ) -> DescribeConfigsResourceResult {
-    let config = &ctx.broker.config;
-    let is_own = settings.own.contains_key(key.name);
-    let is_static = key.broker_name.is_some_and(|name| config.given.contains_key(name));
+    let value = Some(Str::from((key.get)(&settings.effective)));
     let mut synonyms = Vec::new();
-    let mut add = |name: &'static str, value: String, source: i8| {
-        synonyms.push(DescribeConfigsSynonym {
-            name: Str::from_static(name),
-            value: Some(Str::from(value)),
-            source,
-        });
-    };
-    if with_synonyms {
-        if is_own {
-            add(key.name, (key.get)(&settings.effective), OF_TOPIC);
-        }
-        if let Some(name) = key.broker_name {
-            if is_static {
-                add(name, (key.get)(&config.topic_defaults), OF_STATIC);
-            }
-            add(name, (key.get)(&crate::config::TopicConfig::default()), OF_DEFAULT);
-        }
+    if settings.own.contains_key(key.name) {
+        let (name, value) = (Str::from_static(key.name), value.clone());
+        synonyms.push(DescribeConfigsSynonym { name, value, source: OF_TOPIC });
+    }
+    if let Some(name) = key.broker_name {
+        synonyms.extend(layers.synonyms(ctx, name, Some((key.get)(&TopicConfig::default()))));
     }
     DescribeConfigsResourceResult {
         name: Str::from_static(key.name),
-        value: Some(Str::from((key.get)(&settings.effective))),
-        config_source: match (is_own, is_static) {
-            (true, _) => OF_TOPIC,
-            (false, true) => OF_STATIC,
-            (false, false) => OF_DEFAULT,
-        },
-        synonyms,
+        value,
+        config_source: synonyms.first().map_or(OF_DEFAULT, |nearest| nearest.source),
+        synonyms: if with_synonyms { synonyms } else { Vec::new() },
         config_type: number(key.kind),
         ..DescribeConfigsResourceResult::default()
     }
 }
 
 fn of_broker(ctx: &Context, with_synonyms: bool) -> Configs {
-    let config = &ctx.broker.config;
-    let make = |name: &'static str, kind: Kind, value: Option<String>| {
-        // Nobody has default addresses or a default id: the command line or the file always says.
-        let always_given =
-            matches!(name, "advertised.listeners" | "listeners" | "node.id" | "broker.id" | "log.dirs");
-        let is_given = always_given || config.given.contains_key(name);
-        let source = if is_given { OF_STATIC } else { OF_DEFAULT };
-        let value = value.map(Str::from);
-        let synonym = DescribeConfigsSynonym { name: Str::from_static(name), value: value.clone(), source };
+    let (in_force, default) = (ctx.broker.controller.config(), Config::default());
+    let layers = Layers::of(ctx);
+    let of = |name: &'static str, kind: Kind, get: &dyn Fn(&Config) -> Option<String>| {
+        let synonyms = layers.synonyms(ctx, name, get(&default));
         DescribeConfigsResourceResult {
             name: Str::from_static(name),
-            value,
-            // Settings of the process change with its configuration file.
-            read_only: true,
-            config_source: source,
-            synonyms: if with_synonyms { vec![synonym] } else { Vec::new() },
+            value: get(&in_force).map(Str::from),
+            read_only: !live::is_alterable(name),
+            config_source: synonyms.first().map_or(OF_DEFAULT, |nearest| nearest.source),
+            synonyms: if with_synonyms { synonyms } else { Vec::new() },
             config_type: number(kind),
             ..DescribeConfigsResourceResult::default()
         }
     };
-    let mut all: Configs = KEYS.iter().map(|key| make(key.name, key.kind, (key.get)(config))).collect();
+    let mut all: Configs = KEYS.iter().map(|key| of(key.name, key.kind, &key.get)).collect();
     for key in TOPIC_KEYS {
         if let Some(name) = key.broker_name
             && !KEYS.iter().any(|key| key.name == name)
         {
-            all.push(make(name, key.kind, Some((key.get)(&config.topic_defaults))));
+            all.push(of(name, key.kind, &|config| Some((key.get)(&config.topic_defaults))));
         }
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));

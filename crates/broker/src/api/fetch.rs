@@ -25,6 +25,7 @@ use crate::connection::writer::Filling;
 use crate::context::Context;
 use crate::fetch_sessions::{NEW_SESSION, NO_SESSION, Turn, Wanted};
 use crate::partition::{Found, Offsets, Partition, Waiter};
+use crate::quota::Rate;
 
 pub(super) const API: Api = Api::new(ApiKey::Fetch, 4, 18);
 
@@ -39,6 +40,15 @@ const READ_COMMITTED: i8 = 1;
 pub(super) struct Answer {
     pub(super) response: FetchResponse,
     pub(super) records: Vec<Filling>,
+    /// How long the consumer's quota makes its connection rest.
+    pub(super) rest: Duration,
+}
+
+impl Answer {
+    /// An answer without records.
+    fn empty(response: FetchResponse) -> Answer {
+        Answer { response, records: Vec::new(), rest: Duration::ZERO }
+    }
 }
 
 /// Gives a session back to the cache, or its slot, if the connection is gone before the answer.
@@ -62,22 +72,28 @@ pub(super) async fn handle(ctx: &Context, request: FetchRequest) -> Answer {
     let max_wait = u64::try_from(request.max_wait_ms).unwrap_or(0).min(limits.fetch_max_wait_ms);
     let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0);
     let most = usize::try_from(limits.fetch_max_bytes).unwrap_or(usize::MAX);
+    let allowed = ctx.fetchable();
+    // Who is ahead of its quota gets an answer at once, without records.
+    let throttled = allowed == Some(0);
+    let max_wait = if throttled { 0 } else { max_wait };
+    let most = allowed.map_or(most, |allowed| most.min(allowed));
     let pass = Pass {
         ctx,
         max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(most),
+        at_least_one: ctx.version >= FIRST_WITH_PROGRESS && !throttled,
         committed: request.isolation_level == READ_COMMITTED,
     };
     let turn = match begin(ctx, request) {
         Ok(turn) => turn,
         Err(code) => {
             let response = FetchResponse { error_code: code.code(), ..FetchResponse::default() };
-            return Answer { response, records: Vec::new() };
+            return Answer::empty(response);
         }
     };
     let mut taken = Taken { broker: &ctx.broker, turn: Some(turn) };
     let Some(turn) = &mut taken.turn else {
         // It was put there one line above.
-        return Answer { response: FetchResponse::default(), records: Vec::new() };
+        return Answer::empty(FetchResponse::default());
     };
     let mut results = pass.run(turn, None);
     if !results.are_enough(min_bytes) && max_wait > 0 {
@@ -102,7 +118,11 @@ pub(super) async fn handle(ctx: &Context, request: FetchRequest) -> Answer {
         }
         ctx.broker.metrics.waiting_fetches.dec();
     }
-    let answer = compose(ctx, turn, results);
+    let mut answer = compose(ctx, turn, results);
+    let bytes = answer.records.iter().map(Filling::len).sum();
+    answer.rest = ctx.charge(Rate::Fetched, bytes);
+    // Bounded by the longest rest, which is seconds.
+    answer.response.throttle_time_ms = i32::try_from(answer.rest.as_millis()).unwrap_or(i32::MAX);
     if let Some(turn) = taken.turn.take() {
         ctx.broker.fetch_sessions.end(turn, ctx.now_ms);
     }
@@ -190,6 +210,8 @@ impl Results {
 struct Pass<'a> {
     ctx: &'a Context,
     max_bytes: usize,
+    /// Whether a batch that is larger than `max_bytes` is returned all the same if it is the first.
+    at_least_one: bool,
     committed: bool,
 }
 
@@ -203,7 +225,7 @@ impl Pass<'_> {
             let at = (turn.session.begin + step) % count;
             let wanted = &mut turn.session.wanted[at];
             let left = self.max_bytes.saturating_sub(results.bytes);
-            let first = results.bytes == 0 && self.ctx.version >= FIRST_WITH_PROGRESS;
+            let first = results.bytes == 0 && self.at_least_one;
             let seen = self.look(at, wanted, left, first, waiter);
             results.bytes += seen.found.len();
             results.failed |= seen.code != ErrorCode::None || seen.diverging.is_some();
@@ -304,7 +326,7 @@ fn compose(ctx: &Context, turn: &mut Turn, results: Results) -> Answer {
     }
     ctx.broker.metrics.bytes_out.inc_by(bytes_out as u64);
     let response = FetchResponse { session_id: turn.id, responses, ..FetchResponse::default() };
-    Answer { response, records }
+    Answer { response, records, rest: Duration::ZERO }
 }
 
 fn partition_data(

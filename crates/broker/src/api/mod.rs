@@ -13,6 +13,7 @@ use protocol::{ApiKey, DecodeError, Decoder, Slices, frame};
 use crate::connection::writer::Reply;
 use crate::context::Context;
 
+mod alter_client_quotas;
 mod alter_configs;
 mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
@@ -24,6 +25,7 @@ mod create_topics;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
@@ -107,8 +109,8 @@ pub enum Failure {
     },
 }
 
-/// What to send, `None` if the request wants no answer.
-pub type Answer = Result<Option<Reply>, Failure>;
+/// What to send; nothing ([`Reply::silence`]) if the request wants no answer.
+pub type Answer = Result<Reply, Failure>;
 
 /// A request on its way to an answer.
 pub type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -143,20 +145,22 @@ where
 {
     let request = decode(call, input)?;
     let response = handle(&ctx, request).await;
-    Ok(Some(Reply::new(encode(call, &response)?, [])))
+    Ok(Reply::new(encode(call, &response)?, []))
 }
 
 async fn answer_produce(ctx: Context, call: Call, input: Decoder) -> Answer {
-    match produce::handle(&ctx, decode(call, input)?).await {
-        produce::Outcome::Answer(response) => Ok(Some(Reply::new(encode(call, &response)?, []))),
-        produce::Outcome::Silence => Ok(None),
-        produce::Outcome::Hangup => Err(Failure::Unacknowledged),
-    }
+    let produce::Produced { outcome, rest } = produce::handle(&ctx, decode(call, input)?).await;
+    let reply = match outcome {
+        produce::Outcome::Answer(response) => Reply::new(encode(call, &response)?, []),
+        produce::Outcome::Silence => Reply::silence(),
+        produce::Outcome::Hangup => return Err(Failure::Unacknowledged),
+    };
+    Ok(reply.resting(rest))
 }
 
 async fn answer_fetch(ctx: Context, call: Call, input: Decoder) -> Answer {
-    let fetch::Answer { response, records } = fetch::handle(&ctx, decode(call, input)?).await;
-    Ok(Some(Reply::new(encode(call, &response)?, records)))
+    let fetch::Answer { response, records, rest } = fetch::handle(&ctx, decode(call, input)?).await;
+    Ok(Reply::new(encode(call, &response)?, records).resting(rest))
 }
 
 macro_rules! apis {
@@ -226,4 +230,6 @@ apis! {
     ListGroups => list_groups,
     DeleteGroups => delete_groups,
     OffsetDelete => offset_delete,
+    DescribeClientQuotas => describe_client_quotas,
+    AlterClientQuotas => alter_client_quotas,
 }

@@ -4,9 +4,11 @@
 //! batches. 7 is the first that may be compressed with zstd, 8 answers with messages, 13 names topics by id alone.
 //! With `acks=0` there is no answer; a failure then closes the connection, the only way to tell such a producer.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use log::Origin;
-use protocol::batch::{self, Batch, BatchError, Checks, Compression, Header};
+use protocol::batch::{self, Batch, BatchError, Builder, Checks, Compression, Header};
 use protocol::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
     ProduceResponse, TopicProduceResponse,
@@ -18,6 +20,7 @@ use crate::config::TopicConfig;
 use crate::context::Context;
 use crate::durable::Durable;
 use crate::partition::{Appended, Refusal};
+use crate::quota::Rate;
 use crate::topics::Topic;
 
 pub(super) const API: Api = Api::new(ApiKey::Produce, 0, 13);
@@ -29,7 +32,13 @@ const FIRST_WITH_ZSTD: i16 = 7;
 /// The first version that names topics by id alone.
 const FIRST_WITH_IDS: i16 = 13;
 
-/// What became of a request.
+/// What became of a request, and how long the producer's quota makes its connection rest.
+pub(super) struct Produced {
+    pub(super) outcome: Outcome,
+    pub(super) rest: Duration,
+}
+
+/// What to tell the producer.
 pub(super) enum Outcome {
     /// The answer.
     Answer(ProduceResponse),
@@ -39,7 +48,19 @@ pub(super) enum Outcome {
     Hangup,
 }
 
-pub(super) async fn handle(ctx: &Context, request: ProduceRequest) -> Outcome {
+pub(super) async fn handle(ctx: &Context, request: ProduceRequest) -> Produced {
+    let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    let bytes = partitions.filter_map(|partition| partition.records.as_ref()).map(Bytes::len).sum();
+    let rest = ctx.charge(Rate::Produced, bytes);
+    let mut outcome = append_all(ctx, request).await;
+    if let Outcome::Answer(response) = &mut outcome {
+        // Bounded by the longest rest, which is seconds.
+        response.throttle_time_ms = i32::try_from(rest.as_millis()).unwrap_or(i32::MAX);
+    }
+    Produced { outcome, rest }
+}
+
+async fn append_all(ctx: &Context, request: ProduceRequest) -> Outcome {
     let acks = request.acks;
     let mut waiting: Vec<(usize, usize, Durable)> = Vec::new();
     let mut responses = Vec::with_capacity(request.topic_data.len());
@@ -113,7 +134,7 @@ fn record_errors(refusal: &Refusal) -> Vec<BatchIndexAndErrorMessage> {
         batch_index,
         batch_index_error_message: refusal.message.as_deref().map(Str::from),
     };
-    refusal.record.map(error).into_iter().collect()
+    refusal.records.iter().copied().map(error).collect()
 }
 
 fn append(ctx: &Context, topic: &Topic, acks: i16, data: PartitionProduceData) -> Result<Appended, Refusal> {
@@ -136,10 +157,15 @@ fn append(ctx: &Context, topic: &Topic, acks: i16, data: PartitionProduceData) -
         _ => return Err(Refusal::from(ErrorCode::InvalidRequiredAcks)),
     }
     let records = data.records.unwrap_or_default();
+    let open_bytes = ctx.broker.config.limits.max_decompressed_bytes;
     let batches = if ctx.version < FIRST_WITH_BATCHES {
-        super::legacy_produce::to_batch(&records, ctx.broker.config.limits.max_decompressed_bytes)?
+        super::legacy_produce::to_batch(&records, open_bytes)?
     } else {
         validate(ctx, settings, records)?
+    };
+    let batches = match settings.compression {
+        None => batches,
+        Some(codec) => recompressed(batches, codec, open_bytes)?,
     };
     let bytes = batches.len();
     let appended = partition.append(&batches, Origin::Client, ctx.now_ms)?;
@@ -151,15 +177,32 @@ fn append(ctx: &Context, topic: &Topic, acks: i16, data: PartitionProduceData) -
     Ok(appended)
 }
 
+/// A valid batch as a topic with a codec of its own stores it: the same records, compressed anew unless they are already.
+/// The one case in which a producer's bytes are not the bytes in the log.
+fn recompressed(bytes: Bytes, codec: Compression, open_bytes: usize) -> Result<Bytes, Refusal> {
+    let bad = |error: BatchError| Refusal::new(error.code(), crate::partition::chain(&error));
+    let batch = Batch::parse(&bytes).map_err(bad)?;
+    if batch.header().compression().map_err(bad)? == codec {
+        return Ok(bytes);
+    }
+    let mut builder = Builder::replacing(batch.header(), codec);
+    for record in batch.records(open_bytes).map_err(bad)? {
+        builder.keep(&record.map_err(bad)?);
+    }
+    let failed = |error| Refusal::new(ErrorCode::UnknownServerError, format!("compressing failed: {error}"));
+    builder.build().map(BytesMut::freeze).map_err(failed)
+}
+
 /// Checks what a producer sent; the same bytes, unless a header claims a wrong largest timestamp.
 fn validate(ctx: &Context, settings: &TopicConfig, records: Bytes) -> Result<Bytes, Refusal> {
     let invalid = |text: &str| Err(Refusal::new(ErrorCode::InvalidRecord, text));
     let bad = |error: BatchError| {
-        let record = match &error {
-            BatchError::Record { index, .. } | BatchError::KeyMissing { index } => Some(*index),
-            _ => None,
+        let records = match &error {
+            BatchError::Record { index, .. } => vec![*index],
+            BatchError::KeysMissing { records } => records.clone(),
+            _ => Vec::new(),
         };
-        Refusal { record, ..Refusal::new(error.code(), crate::partition::chain(&error)) }
+        Refusal { records, ..Refusal::new(error.code(), crate::partition::chain(&error)) }
     };
     let batch = Batch::parse(&records).map_err(bad)?;
     if batch.bytes().len() != records.len() {

@@ -1,6 +1,6 @@
 //! What is not served: answered with an error in a body that the client can read, never with a closed connection.
 //!
-//! Keys that this broker knows and does not serve yet (transactions, ACLs, quotas, SASL, newer kinds of groups) are
+//! Keys that this broker knows and does not serve yet (transactions, ACLs, SASL, newer kinds of groups) are
 //! answered in their own layout with the code that Kafka uses for a cluster without that feature. Keys and versions that
 //! nobody knows get header and error code alone.
 
@@ -39,7 +39,7 @@ pub(super) fn answer(call: Call, input: Decoder) -> Answer {
         return reply(Call { version: 0, ..call }, &response);
     }
     if !call.key.known_versions().contains(call.version) {
-        return Ok(Some(unknown_key(call.correlation_id)));
+        return Ok(unknown_key(call.correlation_id));
     }
     let unsupported = ErrorCode::UnsupportedVersion.code();
     let no_acls = ErrorCode::SecurityDisabled.code();
@@ -64,9 +64,6 @@ pub(super) fn answer(call: Call, input: Decoder) -> Answer {
         ApiKey::EndTxn => plain!(m::end_txn::EndTxnResponse, unsupported),
         ApiKey::ListTransactions => plain!(m::list_transactions::ListTransactionsResponse, unsupported),
         ApiKey::DescribeAcls => plain!(m::describe_acls::DescribeAclsResponse, no_acls),
-        ApiKey::DescribeClientQuotas => {
-            plain!(m::describe_client_quotas::DescribeClientQuotasResponse, unsupported)
-        }
         ApiKey::DescribeUserScramCredentials => {
             plain!(m::describe_user_scram_credentials::DescribeUserScramCredentialsResponse, unsupported)
         }
@@ -169,19 +166,6 @@ pub(super) fn answer(call: Call, input: Decoder) -> Answer {
             let filter_results = vec![refused; request.filters.len()];
             reply(call, &DeleteAclsResponse { filter_results, ..Default::default() })
         }
-        ApiKey::AlterClientQuotas => {
-            use m::alter_client_quotas::{
-                AlterClientQuotasRequest, AlterClientQuotasResponse, ResponseEntryData,
-            };
-            let request: AlterClientQuotasRequest = super::decode(call, input)?;
-            let refused = |entity| ResponseEntryData {
-                error_code: unsupported,
-                error_message: Some(Str::from_static("this broker has no quotas yet")),
-                entity,
-            };
-            let entries = request.entries.into_iter().map(|entry| refused(entry.entity)).collect();
-            reply(call, &AlterClientQuotasResponse { entries, ..Default::default() })
-        }
         ApiKey::AlterUserScramCredentials => {
             use m::alter_user_scram_credentials::{
                 AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse,
@@ -231,11 +215,11 @@ pub(super) fn answer(call: Call, input: Decoder) -> Answer {
         // What is left is between brokers and controllers; no client sends it.
         key => {
             tracing::debug!(%key, version = call.version, "answered an API that is between brokers");
-            Ok(Some(unknown_key(call.correlation_id)))
+            Ok(unknown_key(call.correlation_id))
         }
     }
 }
 
 fn reply(call: Call, response: &impl protocol::codec::Message) -> Answer {
-    Ok(Some(Reply::new(super::encode(call, response)?, [])))
+    Ok(Reply::new(super::encode(call, response)?, []))
 }

@@ -52,11 +52,30 @@ impl Found {
             Found::TopicDefault(key) => (key.set)(&mut config.topic_defaults, text),
         }
     }
+
+    pub(super) fn get(&self, config: &Config) -> Option<String> {
+        match self {
+            Found::Own(key) => (key.get)(config),
+            Found::TopicDefault(key) => Some((key.get)(&config.topic_defaults)),
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Found::Own(key) => key.kind,
+            Found::TopicDefault(key) => key.kind,
+        }
+    }
 }
 
 pub(super) fn find(name: &str) -> Option<Found> {
     let own = KEYS.iter().find(|key| key.name == name).map(Found::Own);
     own.or_else(|| topic::find_by_broker_name(name).map(Found::TopicDefault))
+}
+
+/// Whether `name` is a setting of the table and no topic's default.
+pub(super) fn is_own(name: &str) -> bool {
+    KEYS.iter().any(|key| key.name == name)
 }
 
 fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(text: &str, least: T) -> Result<T, String> {

@@ -5,6 +5,7 @@
 //! broker-wide values here are the defaults below a topic's own.
 
 mod keys;
+pub mod live;
 pub mod properties;
 pub mod topic;
 
@@ -13,6 +14,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 pub use keys::{KEYS, Key, Kind};
+pub use live::Live;
 pub use topic::TopicConfig;
 
 /// A setting that cannot be used, in words for the person who wrote it.
@@ -31,6 +33,9 @@ pub enum ConfigError {
         /// What would be accepted.
         reason: String,
     },
+    /// The key exists and the broker reads it only once.
+    #[error("`{0}` is read when the broker starts: it changes with the configuration file and a restart")]
+    ReadAtStart(String),
     /// A line of the file that is not `key=value`.
     #[error("line {line}: {problem}")]
     Line {
@@ -176,7 +181,7 @@ pub struct Upkeep {
     pub producer_id_expiration_ms: i64,
 }
 
-/// Everything the process was told. Immutable after the start; what can change at run time is in the metadata.
+/// Everything the process was told. What clients changed since then lies over it in [`live`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// This broker's id.
@@ -305,6 +310,12 @@ impl Config {
         })?;
         self.given.insert(key.to_owned(), value.to_owned());
         Ok(())
+    }
+
+    /// A setting's value as DescribeConfigs prints it, and its type.
+    #[must_use]
+    pub fn printed(&self, name: &str) -> Option<(String, Kind)> {
+        keys::find(name).map(|key| (key.get(self).unwrap_or_default(), key.kind()))
     }
 
     /// Checks what only makes sense together, once all is set.

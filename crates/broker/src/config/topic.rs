@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use protocol::batch::Compression;
+
 use super::Kind;
 
 /// When a produced batch may be acknowledged.
@@ -24,8 +26,8 @@ pub struct TopicConfig {
     pub delete: bool,
     /// Only the newest record of a key stays.
     pub compact: bool,
-    /// `producer` or a codec name; recompression is refused, so only `producer` is honoured on produce.
-    pub compression_type: String,
+    /// How batches are stored; `None` leaves them as the producer made them.
+    pub compression: Option<Compression>,
     /// How long a tombstone stays readable.
     pub delete_retention_ms: i64,
     /// How long a deleted file stays for reads in progress.
@@ -77,7 +79,7 @@ impl Default for TopicConfig {
         TopicConfig {
             delete: true,
             compact: false,
-            compression_type: "producer".to_owned(),
+            compression: None,
             delete_retention_ms: 86_400_000,
             file_delete_delay_ms: 60_000,
             flush_messages: i64::MAX,
@@ -267,14 +269,22 @@ pub const TOPIC_KEYS: &[TopicKey] = &[
         name: "compression.type",
         broker_name: Some("compression.type"),
         kind: Kind::String,
-        set: |config, text| match text.trim() {
-            word @ ("uncompressed" | "zstd" | "lz4" | "snappy" | "gzip" | "producer") => {
-                config.compression_type = word.to_owned();
-                Ok(())
-            }
-            _ => Err("one of uncompressed, zstd, lz4, snappy, gzip, producer is needed".to_owned()),
+        set: |config, text| {
+            config.compression = match text.trim() {
+                "producer" => None,
+                "uncompressed" => Some(Compression::None),
+                word => {
+                    let codec = Compression::from_name(word).filter(|codec| *codec != Compression::None);
+                    Some(codec.ok_or("one of uncompressed, zstd, lz4, snappy, gzip, producer is needed")?)
+                }
+            };
+            Ok(())
         },
-        get: |config| config.compression_type.clone(),
+        get: |config| match config.compression {
+            None => "producer".to_owned(),
+            Some(Compression::None) => "uncompressed".to_owned(),
+            Some(codec) => codec.name().to_owned(),
+        },
     },
     fixed!("compression.zstd.level", Some("compression.zstd.level"), Kind::Int, "3"),
     numeric!(

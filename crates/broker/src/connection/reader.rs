@@ -89,6 +89,20 @@ impl FrameReader {
         }
     }
 
+    /// Reads what the stream has at the moment into the room that the buffer has; whether that was anything. An end or a
+    /// failure shows itself again at the next read.
+    pub(super) async fn read_ahead<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> bool {
+        if self.buffer.capacity() - self.buffer.len() < SPARE_BYTES && !self.buffer.try_reclaim(SPARE_BYTES) {
+            return false;
+        }
+        let buffer = &mut self.buffer;
+        poll_fn(|cx| match poll_read_buf(Pin::new(&mut *stream), cx, buffer) {
+            Poll::Ready(Ok(read)) => Poll::Ready(read > 0),
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(false),
+        })
+        .await
+    }
+
     /// The length of the frame that begins the buffer, if its prefix is there.
     fn wanted(&self) -> Result<Option<usize>, FrameError> {
         let Some(prefix) = self.buffer.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };

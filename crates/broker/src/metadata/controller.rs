@@ -15,8 +15,9 @@ use uuid::Uuid;
 use super::image::Image;
 use super::journal::Journal;
 use super::record::{Record, SettingsOf};
-use crate::config::TopicConfig;
+use crate::config::live::Overrides;
 use crate::config::topic::TopicConfigError;
+use crate::config::{Config, ConfigError, Live, TopicConfig};
 use crate::durable::Durable;
 use crate::flush::{Flusher, Target};
 use crate::metrics::Metrics;
@@ -63,6 +64,9 @@ pub enum ChangeError {
     /// A setting cannot be.
     #[error(transparent)]
     Settings(#[from] TopicConfigError),
+    /// A setting of the broker cannot be.
+    #[error(transparent)]
+    BrokerSettings(#[from] ConfigError),
     /// A bound of this broker is reached.
     #[error("{0}")]
     Limit(String),
@@ -81,7 +85,7 @@ impl ChangeError {
             ChangeError::NoTopic(_) => ErrorCode::UnknownTopicOrPartition,
             ChangeError::Partitions(_) => ErrorCode::InvalidPartitions,
             ChangeError::Replication(_) => ErrorCode::InvalidReplicationFactor,
-            ChangeError::Settings(_) => ErrorCode::InvalidConfig,
+            ChangeError::Settings(_) | ChangeError::BrokerSettings(_) => ErrorCode::InvalidConfig,
             ChangeError::Limit(_) => ErrorCode::PolicyViolation,
             ChangeError::Storage(_) => ErrorCode::KafkaStorageError,
         }
@@ -123,7 +127,7 @@ pub struct Controller {
     storage: Arc<Storage>,
     flusher: Arc<Flusher>,
     metrics: Arc<Metrics>,
-    defaults: TopicConfig,
+    live: Live,
     bounds: Bounds,
     cluster_id: Str,
     unclean_starts: i32,
@@ -152,7 +156,7 @@ impl Controller {
         storage: Arc<Storage>,
         flusher: Arc<Flusher>,
         metrics: Arc<Metrics>,
-        defaults: TopicConfig,
+        config: Config,
         bounds: Bounds,
     ) -> io::Result<Controller> {
         let mut records = Vec::new();
@@ -189,13 +193,21 @@ impl Controller {
             storage,
             flusher,
             metrics,
-            defaults,
+            live: Live::new(config),
             bounds,
         };
+        let (everywhere, here) =
+            (controller.set_for(&image, ""), controller.set_for(&image, &controller.own_name()));
+        match controller.live.with(&everywhere, &here) {
+            Ok(config) => controller.live.replace(config),
+            Err(error) => tracing::error!(%error,
+                "a stored setting of the broker is not understood; what it was started with applies"),
+        }
+        let defaults = &controller.live.now().topic_defaults;
         for (name, topic) in &image.topics {
-            let effective = controller.defaults.with(&topic.settings).unwrap_or_else(|error| {
+            let effective = defaults.with(&topic.settings).unwrap_or_else(|error| {
                 tracing::error!(topic.name = %name, %error, "a stored topic setting is not understood; defaults apply");
-                controller.defaults.clone()
+                defaults.clone()
             });
             let settings = controller.settings(topic.settings.clone(), effective);
             controller.register(Str::from(name), topic.id, topic.since, settings, topic.partitions);
@@ -290,7 +302,7 @@ impl Controller {
             return Err(ChangeError::Collides { name: new.name.to_owned(), other: other.to_string() });
         }
         self.check_count(new.partitions, new.partitions)?;
-        Ok(self.defaults.with(&new.settings)?)
+        Ok(self.live.now().topic_defaults.with(&new.settings)?)
     }
 
     fn check_count(&self, count: i32, more: i32) -> Result<(), ChangeError> {
@@ -396,12 +408,66 @@ impl Controller {
         let mut state = self.lock();
         let topic = self.topics.by_name(name).ok_or_else(|| ChangeError::NoTopic(name.to_owned()))?;
         let own = change(&topic.settings())?;
-        let effective = self.defaults.with(&own)?;
+        let effective = self.live.now().topic_defaults.with(&own)?;
         if dry_run {
             return Ok(());
         }
         self.write(&mut state, Record::TopicSettings { name: name.to_owned(), settings: own.clone() })?;
         topic.set_settings(self.settings(own, effective));
+        Ok(())
+    }
+
+    /// The configuration in force: what the process was told, and what clients changed since.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.live.now()
+    }
+
+    /// Under which name this broker's own settings are kept.
+    #[must_use]
+    pub fn own_name(&self) -> String {
+        self.live.now().node_id.to_string()
+    }
+
+    fn set_for(&self, image: &Image, name: &str) -> Overrides {
+        image.settings.get(&(SettingsOf::Broker, name.to_owned())).cloned().unwrap_or_default()
+    }
+
+    /// Replaces what is set for this broker, or for all of them (`name` empty), by what `change` makes of it, and lets
+    /// every topic without settings of its own follow.
+    ///
+    /// # Errors
+    /// Says what forbids it; nothing changed then.
+    pub fn change_broker_settings<E: From<ChangeError>>(
+        &self,
+        name: &str,
+        dry_run: bool,
+        change: impl FnOnce(&Overrides, &Config) -> Result<Overrides, E>,
+    ) -> Result<(), E> {
+        let mut state = self.lock();
+        let set = change(&self.set_for(&state.image, name), &self.live.now())?;
+        let other = |name: &str| self.set_for(&state.image, name);
+        let config = match name {
+            "" => self.live.with(&set, &other(&self.own_name())),
+            _ => self.live.with(&other(""), &set),
+        };
+        let config = config.map_err(ChangeError::from)?;
+        if dry_run {
+            return Ok(());
+        }
+        let record = Record::Settings { kind: SettingsOf::Broker, name: name.to_owned(), settings: set };
+        self.write(&mut state, record)?;
+        if config.topic_defaults != self.live.now().topic_defaults {
+            for topic in self.topics.all() {
+                let own = topic.settings().own.clone();
+                match config.topic_defaults.with(&own) {
+                    Ok(effective) => topic.set_settings(self.settings(own, effective)),
+                    Err(error) => tracing::error!(topic.name = %topic.name, %error,
+                        "a stored topic setting is not understood; the topic keeps the settings it has"),
+                }
+            }
+        }
+        self.live.replace(config);
         Ok(())
     }
 
@@ -421,6 +487,14 @@ impl Controller {
             .filter(|(of, _)| *of == kind)
             .map(|(_, name)| name.clone())
             .collect()
+    }
+
+    /// All things of a kind that have settings, with these.
+    #[must_use]
+    pub fn all_settings_of(&self, kind: SettingsOf) -> BTreeMap<String, BTreeMap<String, String>> {
+        let state = self.lock();
+        let of_kind = state.image.settings.iter().filter(|((of, _), _)| *of == kind);
+        of_kind.map(|((_, name), settings)| (name.clone(), settings.clone())).collect()
     }
 
     /// Replaces what is set for something that is no topic; empty forgets it.

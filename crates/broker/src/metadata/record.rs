@@ -82,4 +82,6 @@ pub enum SettingsOf {
     ClientMetrics,
     /// A consumer group.
     Group,
+    /// A user or client id with quotas, named by [`crate::quota::Entity::key`].
+    Quota,
 }

@@ -64,22 +64,21 @@ pub struct Refusal {
     pub code: ErrorCode,
     /// The same in words, where words help.
     pub message: Option<String>,
-    /// Which record of the batch was the reason, if one was. Producers then fail that record and send the others
-    /// again.
-    pub record: Option<i32>,
+    /// Which records of the batch were the reason, if some were. Producers then fail those and send the others again.
+    pub records: Vec<i32>,
 }
 
 impl Refusal {
     /// A refusal in words.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Refusal {
-        Refusal { code, message: Some(message.into()), record: None }
+        Refusal { code, message: Some(message.into()), records: Vec::new() }
     }
 }
 
 impl From<ErrorCode> for Refusal {
     fn from(code: ErrorCode) -> Refusal {
-        Refusal { code, message: None, record: None }
+        Refusal { code, message: None, records: Vec::new() }
     }
 }
 

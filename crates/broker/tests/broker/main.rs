@@ -13,3 +13,4 @@ mod path;
 mod process;
 mod restart;
 mod security;
+mod settings;

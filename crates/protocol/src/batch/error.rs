@@ -40,10 +40,10 @@ pub enum BatchError {
         problem: &'static str,
     },
     /// A compacted topic needs keys.
-    #[error("record {index} has no key, which a compacted topic needs")]
-    KeyMissing {
-        /// Which one, from 0.
-        index: i32,
+    #[error("a record has no key, which a compacted topic needs")]
+    KeysMissing {
+        /// Which ones, from 0; at most the first thousand.
+        records: Vec<i32>,
     },
     /// The attributes name no compression that exists.
     #[error("compression type {0} is unknown")]
@@ -85,7 +85,7 @@ impl BatchError {
             BatchError::Magic(_)
             | BatchError::Header(_)
             | BatchError::Record { .. }
-            | BatchError::KeyMissing { .. } => ErrorCode::InvalidRecord,
+            | BatchError::KeysMissing { .. } => ErrorCode::InvalidRecord,
             BatchError::UnknownCompression(_) => ErrorCode::UnsupportedCompressionType,
             BatchError::TooLarge { .. } => ErrorCode::MessageTooLarge,
             BatchError::Compress { .. } => ErrorCode::UnknownServerError,

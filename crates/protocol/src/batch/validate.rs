@@ -12,6 +12,10 @@
 use crate::batch::record::Cursor;
 use crate::batch::{BatchError, Compression, Header};
 
+/// How many records without a key are named in an error: each costs an entry in the answer, and a producer that forgot
+/// its keys forgot all of them.
+const NAMED_MAX: usize = 1_000;
+
 /// What the topic and the broker's limits ask of a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Checks {
@@ -70,6 +74,8 @@ fn check_header(header: &Header) -> Result<(), BatchError> {
 fn check_records(records: &[u8], header: &Header, checks: Checks) -> Result<Validated, BatchError> {
     let mut cursor = Cursor(records);
     let (mut min, mut max, mut max_at) = (i64::MAX, i64::MIN, 0);
+    // All of them are told, not only the first: producers fail these records and send the others again.
+    let mut keyless = Vec::new();
     for index in 0..header.record_count {
         let record = cursor.record().map_err(|problem| BatchError::Record { index, problem })?;
         if record.offset_delta != index {
@@ -78,14 +84,17 @@ fn check_records(records: &[u8], header: &Header, checks: Checks) -> Result<Vali
         Cursor(record.headers)
             .check_headers(record.header_count)
             .map_err(|problem| BatchError::Record { index, problem })?;
-        if checks.require_keys && record.key.is_none() {
-            return Err(BatchError::KeyMissing { index });
+        if checks.require_keys && record.key.is_none() && keyless.len() < NAMED_MAX {
+            keyless.push(index);
         }
         let timestamp = header.base_timestamp.wrapping_add(record.timestamp_delta);
         min = min.min(timestamp);
         if timestamp > max {
             (max, max_at) = (timestamp, index);
         }
+    }
+    if !keyless.is_empty() {
+        return Err(BatchError::KeysMissing { records: keyless });
     }
     if !cursor.0.is_empty() {
         return Err(BatchError::Header("bytes behind the last record"));
