@@ -29,10 +29,18 @@ pub const FINGERPRINT: &str = "penstock.dev/spec";
 /// On a pod: digest of what only Kubernetes knows of its making (resources, authority).
 pub const MAKE: &str = "penstock.dev/make";
 
-/// Name of everything that one broker has: pod, claim, service, secret and configuration.
+/// Name of everything that one broker has, except for its claim: pod, service, secret and configuration.
 #[must_use]
 pub fn broker_name(cluster: &str, broker: BrokerId) -> String {
     format!("{cluster}-broker-{broker}")
+}
+
+/// Name of the claim for a broker's data. It outlives its cluster where data is retained, so a later cluster of the same
+/// name must not come upon it: the beginning of the cluster's id keeps them apart.
+#[must_use]
+pub fn claim_name(cluster: &str, id: ClusterId, broker: BrokerId) -> String {
+    let digits = id.0.simple().to_string();
+    format!("{cluster}-broker-{broker}-{}", &digits[..8])
 }
 
 /// Name of the service at which clients inside Kubernetes start.

@@ -1,0 +1,394 @@
+//! Kubernetes as the machine's substrate: it sees through the caches and the brokers' admin ports, and acts by making
+//! and deleting pods.
+//!
+//! A pod's name is made from its broker's id, so Kubernetes itself sees to it that a broker has no two. A pod is never
+//! changed: to restart a broker is to delete its pod and make another one.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use agent::clock::System;
+use agent::{Performed, Substrate, SubstrateError, probe};
+use crd::labels;
+use futures_util::future::join_all;
+use k8s_openapi::api::core::v1::{ConfigMap, Node, PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::ResourceExt;
+use kube::core::PartialObjectMeta;
+use model::action::BrokerSpec;
+use model::observed::Readiness;
+use model::{Action, BrokerId, ClusterId, Observed, Reason, Release};
+
+use crate::apply::{Kind, Server, same_cluster};
+use crate::authority;
+use crate::build::pod::Surroundings;
+use crate::build::{ADMIN_PORT, claim, config, pod, secret, service};
+use crate::caches::Caches;
+use crate::clusters::{Cluster, Clusters};
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::observe::{self, Answers, Fetched};
+use crate::settings::Settings;
+use crate::shelf::Shelf;
+use crate::valid::Valid;
+
+/// Pause between two looks at a pod that is to be gone. The watch would tell as well; but what it tells may be old, and
+/// what follows a deletion must not be decided on that.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// The substrate. A cheap handle; clones are the same.
+#[derive(Clone, Debug)]
+pub struct Kubernetes {
+    /// The API server.
+    pub server: Server,
+    /// What was seen.
+    pub caches: Caches,
+    /// The clusters that are followed.
+    pub clusters: Clusters,
+    /// What we were told.
+    pub settings: Arc<Settings>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Substrate for Kubernetes {
+    async fn observe(&self, cluster: ClusterId) -> Result<Observed, SubstrateError> {
+        let at = System::now();
+        let cluster = self.cluster(cluster)?;
+        let valid = cluster.valid();
+        let fetched = self.fetch(&valid);
+        let answers = ask(&fetched.pods).await;
+        let mut sightings = cluster.sightings.lock().unwrap_or_else(PoisonError::into_inner);
+        let (observed, next) = observe::observe(at, &valid, &fetched, &answers, &sightings);
+        *sightings = next;
+        Ok(observed)
+    }
+
+    async fn perform(&self, cluster: ClusterId, action: &Action) -> Result<Performed, SubstrateError> {
+        let cluster = self.cluster(cluster)?;
+        let performed = match action {
+            Action::Start(spec) => self.start(&cluster, spec).await,
+            Action::Restart { spec, incarnation, .. } => self.restart(&cluster, spec, incarnation).await,
+            Action::Stop { broker, incarnation, spare_recovery } => {
+                self.stop(&cluster, *broker, incarnation, *spare_recovery).await
+            }
+            Action::RemoveBroker { broker } => self.remove_broker(&cluster, *broker).await,
+            Action::RemoveRest => self.remove_rest(&cluster).await,
+        };
+        self.metrics.performed(action, performed.as_ref());
+        performed
+    }
+
+    async fn changed(&self, cluster: ClusterId) {
+        match self.clusters.get(cluster) {
+            Some(cluster) => cluster.changed.notified().await,
+            // Nothing to wait for; the next look says what is wrong.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Kubernetes {
+    fn cluster(&self, id: ClusterId) -> Result<Arc<Cluster>, SubstrateError> {
+        let gone = || SubstrateError::transient("could not find the cluster", "it is not followed any more");
+        self.clusters.get(id).ok_or_else(gone)
+    }
+
+    /// Everything that the caches show of a cluster.
+    fn fetch(&self, valid: &Valid) -> Fetched {
+        let (caches, id) = (&self.caches, valid.id());
+        let services = caches.services.of(id);
+        let secrets = caches.secrets.of(id);
+        let mut other_brokers: Vec<BrokerId> =
+            services.iter().filter_map(|it| observe::node_id(&**it)).collect();
+        other_brokers.extend(secrets.iter().filter_map(|it| observe::node_id(&**it)));
+        other_brokers.extend(caches.configs.of(id).iter().filter_map(|it| observe::node_id(&**it)));
+        Fetched {
+            pods: caches.pods.of(id),
+            claims: caches.claims.of(id),
+            cluster_ca: caches.secrets.find(id, &labels::cluster_ca_name(valid.name())),
+            services,
+            other_brokers,
+            remains: caches.has_any_of(id),
+            nodes: caches.nodes(),
+            classes: caches.classes.loose().iter().map(|class| class.name_any()).collect(),
+            trouble: caches.trouble(),
+        }
+    }
+
+    async fn start(&self, cluster: &Cluster, spec: &BrokerSpec) -> Result<Performed, SubstrateError> {
+        let image = self.image(&spec.release)?;
+        one_listener(spec)?;
+        let valid = cluster.valid();
+        let name = labels::broker_name(valid.name(), spec.broker);
+        let there: Option<Pod> = self.server.get(&valid.namespace, &name).await?;
+        if let Some(there) = there {
+            same_cluster(&pod_like(&valid, &name), &there, "Pod")?;
+            if there.metadata.deletion_timestamp.is_some() {
+                self.gone(&valid, &there).await?;
+            } else if may_be_replaced(&there, spec) {
+                self.server.delete(&there).await?;
+                self.gone(&valid, &there).await?;
+            } else {
+                return Ok(Performed::Unneeded);
+            }
+        }
+        let (node_port, cluster_ca) = self.prepare(cluster, &valid, spec).await?;
+        let pull_policy = self.settings.pull_policy.as_str();
+        let around = Surroundings { image, pull_policy, node_port, cluster_ca: &cluster_ca };
+        let created = self.server.create(&pod::build(&valid, spec, &around)).await?;
+        // If somebody was faster, the next look shows what they made.
+        Ok(if created.is_some() { Performed::Done } else { Performed::Unneeded })
+    }
+
+    /// Makes everything that a pod needs: service, certificate, configuration, claim.
+    async fn prepare(
+        &self,
+        cluster: &Cluster,
+        valid: &Valid,
+        spec: &BrokerSpec,
+    ) -> Result<(u16, String), SubstrateError> {
+        let (broker, pool) = (spec.broker, spec.pool.as_str());
+        let ca = authority::of_brokers(&self.server, &self.caches, cluster).await?;
+        let node_port = self.node_port(cluster, valid, broker, pool).await?;
+        let addresses = node_addresses(&self.caches.nodes.loose());
+        let identity = authority::broker_identity(&ca, valid, broker, &addresses, System::now())?;
+        let name = labels::broker_name(valid.name(), broker);
+        let seen = self.caches.secrets.find(valid.id(), &name).is_some();
+        self.server.apply(&secret::identity(valid, broker, pool, &identity), seen).await?;
+        let seen = self.caches.configs.find(valid.id(), &name).is_some();
+        self.server.apply(&config::build(valid, spec, node_port), seen).await?;
+        let wanted = claim::build(valid, broker, pool, spec.storage);
+        if self.server.get::<PersistentVolumeClaim>(&valid.namespace, &wanted.name_any()).await?.is_none() {
+            self.server.apply(&wanted, true).await?;
+        }
+        Ok((node_port, ca.cert_pem().to_owned()))
+    }
+
+    /// The port of a broker's service on every node; the service is made if it is not there.
+    pub(crate) async fn node_port(
+        &self,
+        cluster: &Cluster,
+        valid: &Valid,
+        broker: BrokerId,
+        pool: &str,
+    ) -> Result<u16, Error> {
+        let name = labels::broker_name(valid.name(), broker);
+        let cached = self.caches.services.find(valid.id(), &name);
+        let before = cached.as_deref().and_then(service::node_port).or_else(|| {
+            let sightings = cluster.sightings.lock().unwrap_or_else(PoisonError::into_inner);
+            sightings.get(&broker)?.endpoint.as_ref().map(|endpoint| endpoint.port)
+        });
+        let wanted = service::broker(valid, broker, pool, before);
+        let applied: Service = match self.server.apply(&wanted, cached.is_some()).await {
+            Ok(applied) => applied,
+            // The port that it had was given to somebody else; clients learn the new one.
+            Err(error) if before.is_some() && cached.is_none() && is_port_taken(&error) => {
+                self.server.apply(&service::broker(valid, broker, pool, None), false).await?
+            }
+            Err(error) => return Err(error),
+        };
+        let missing = || Error::Waiting(format!("Service {name} has no port on the nodes yet"));
+        service::node_port(&applied).ok_or_else(missing)
+    }
+
+    async fn restart(
+        &self,
+        cluster: &Cluster,
+        spec: &BrokerSpec,
+        incarnation: &str,
+    ) -> Result<Performed, SubstrateError> {
+        // Before anything is stopped: a broker that runs is worth more than one that cannot be started.
+        self.image(&spec.release)?;
+        one_listener(spec)?;
+        match self.stop(cluster, spec.broker, incarnation, true).await? {
+            Performed::Unneeded => Ok(Performed::Unneeded),
+            Performed::Done => self.start(cluster, spec).await,
+        }
+    }
+
+    /// Ends one start of a broker gently, and waits until its pod is gone.
+    async fn stop(
+        &self,
+        cluster: &Cluster,
+        broker: BrokerId,
+        incarnation: &str,
+        spare_recovery: bool,
+    ) -> Result<Performed, SubstrateError> {
+        let valid = cluster.valid();
+        let name = labels::broker_name(valid.name(), broker);
+        // Not from the cache: between that look and now the broker may have been replaced.
+        let there: Option<Pod> = self.server.get(&valid.namespace, &name).await?;
+        let Some(there) = there.filter(|pod| observe::incarnation(pod) == incarnation) else {
+            return Ok(Performed::Unneeded);
+        };
+        same_cluster(&pod_like(&valid, &name), &there, "Pod")?;
+        if spare_recovery && observe::running_since(&there).is_some() {
+            if let Readiness::Recovering { done, total } = ask_one(&there).await {
+                let why = format!("it checks its logs ({done} of {total}) and is left alone until then");
+                return Err(SubstrateError::transient(format!("could not stop broker {broker}"), why));
+            }
+        }
+        if there.metadata.deletion_timestamp.is_none() {
+            self.server.delete(&there).await?;
+        }
+        self.gone(&valid, &there).await?;
+        Ok(Performed::Done)
+    }
+
+    /// Returns when this pod is gone. Whoever calls gives up after the time that the action may take.
+    async fn gone(&self, valid: &Valid, pod: &Pod) -> Result<(), Error> {
+        loop {
+            let there: Option<Pod> = self.server.get(&valid.namespace, &pod.name_any()).await?;
+            if there.is_none_or(|it| it.uid() != pod.uid()) {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn remove_broker(&self, cluster: &Cluster, broker: BrokerId) -> Result<Performed, SubstrateError> {
+        let valid = cluster.valid();
+        let name = labels::broker_name(valid.name(), broker);
+        let there: Option<Pod> = self.server.get(&valid.namespace, &name).await?;
+        if let Some(there) = there.filter(|pod| same_cluster(&pod_like(&valid, &name), pod, "Pod").is_ok()) {
+            if !observe::is_over(&there) && observe::running_since(&there).is_some() {
+                let step = format!("could not delete the data of broker {broker}");
+                return Err(SubstrateError::transient(step, "its pod still runs"));
+            }
+            self.server.delete(&there).await?;
+            self.gone(&valid, &there).await?;
+        }
+        let claims = self.caches.claims.of(valid.id());
+        for claim in claims.iter().filter(|claim| observe::node_id(&***claim) == Some(broker)) {
+            self.delete_anew::<PersistentVolumeClaim>(&valid, &claim.name_any()).await?;
+        }
+        self.delete_anew::<Service>(&valid, &name).await?;
+        self.delete_anew::<Secret>(&valid, &name).await?;
+        self.delete_anew::<ConfigMap>(&valid, &name).await?;
+        cluster.sightings.lock().unwrap_or_else(PoisonError::into_inner).remove(&broker);
+        Ok(Performed::Done)
+    }
+
+    async fn remove_rest(&self, cluster: &Cluster) -> Result<Performed, SubstrateError> {
+        let valid = cluster.valid();
+        self.delete_all(&valid, &self.caches.services).await?;
+        self.delete_meta::<ConfigMap>(&valid, &self.caches.configs).await?;
+        self.delete_meta::<PodDisruptionBudget>(&valid, &self.caches.budgets).await?;
+        self.delete_meta::<NetworkPolicy>(&valid, &self.caches.policies).await?;
+        // The authorities last: while one is there, the cluster is.
+        self.delete_all(&valid, &self.caches.secrets).await?;
+        cluster.authorities.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(Performed::Done)
+    }
+
+    async fn delete_all<K: Kind>(&self, valid: &Valid, shelf: &Shelf<K>) -> Result<(), Error> {
+        for object in shelf.of(valid.id()) {
+            self.delete_anew::<K>(valid, &object.name_any()).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_meta<K: Kind>(
+        &self,
+        valid: &Valid,
+        shelf: &Shelf<PartialObjectMeta<K>>,
+    ) -> Result<(), Error> {
+        for object in shelf.of(valid.id()) {
+            self.delete_anew::<K>(valid, &object.name_any()).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes an object of the cluster as it is now, not as a cache shows it.
+    async fn delete_anew<K: Kind>(&self, valid: &Valid, name: &str) -> Result<(), Error> {
+        match self.server.get::<K>(&valid.namespace, name).await? {
+            Some(there) if crate::shelf::cluster_of(&there) == Some(valid.id()) => {
+                self.server.delete(&there).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn image(&self, release: &Release) -> Result<&str, SubstrateError> {
+        self.settings.images.get(release).map(String::as_str).ok_or_else(|| {
+            let known: Vec<&str> = self.settings.images.keys().map(|release| release.0.as_str()).collect();
+            SubstrateError::Blocked {
+                reason: Reason::ReleaseMissing,
+                message: format!(
+                    "the operator knows no image of release {release} (it knows: {}); choose one of these, or add it to \
+                     the operator's releases",
+                    known.join(", ")
+                ),
+            }
+        })
+    }
+}
+
+/// Whether a pod that is there is to make room for a start: what runs in it has ended and its kubelet waits, or it was
+/// made from something else and has never run.
+fn may_be_replaced(pod: &Pod, spec: &BrokerSpec) -> bool {
+    if observe::is_over(pod) {
+        return true;
+    }
+    if observe::running_since(pod).is_some() {
+        return false;
+    }
+    let made_from = pod.annotations().get(labels::FINGERPRINT);
+    let outdated = made_from.is_some_and(|made_from| *made_from != spec.fingerprint());
+    outdated || observe::waits_to_restart(pod)
+}
+
+/// What this substrate can offer: one way in, with client certificates.
+fn one_listener(spec: &BrokerSpec) -> Result<(), SubstrateError> {
+    match spec.listeners.as_slice() {
+        [_] => Ok(()),
+        listeners => Err(SubstrateError::Blocked {
+            reason: Reason::BadConfiguration,
+            message: format!(
+                "broker {} is to have {} listeners, and the operator gives exactly one; change its spec",
+                spec.broker,
+                listeners.len()
+            ),
+        }),
+    }
+}
+
+/// Asks every broker that runs how it is.
+async fn ask(pods: &[Arc<Pod>]) -> Answers {
+    let running = pods.iter().filter(|pod| observe::running_since(pod).is_some());
+    let answers = running.map(|pod| async move { (observe::broker_uid(pod), ask_one(pod).await) });
+    join_all(answers).await.into_iter().collect()
+}
+
+async fn ask_one(pod: &Pod) -> Readiness {
+    let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref());
+    match ip.and_then(|ip| ip.parse::<IpAddr>().ok()) {
+        Some(ip) => probe::ask(SocketAddr::new(ip, ADMIN_PORT), &observe::broker_uid(pod)).await,
+        None => Readiness::NotReady { why: "its pod has no address yet".to_owned() },
+    }
+}
+
+/// The addresses under which nodes are reached.
+pub(crate) fn node_addresses(nodes: &[Arc<Node>]) -> Vec<String> {
+    let addresses = nodes.iter().filter_map(|node| node.status.as_ref()?.addresses.as_ref()).flatten();
+    let mut reachable: Vec<String> = addresses
+        .filter(|address| matches!(address.type_.as_str(), "InternalIP" | "ExternalIP"))
+        .map(|address| address.address.clone())
+        .collect();
+    reachable.sort();
+    reachable.dedup();
+    reachable
+}
+
+/// An object of the cluster with this name, to compare owners with.
+fn pod_like(valid: &Valid, name: &str) -> Pod {
+    Pod { metadata: crate::build::owned(valid, name.to_owned(), valid.labels()), ..Pod::default() }
+}
+
+fn is_port_taken(error: &Error) -> bool {
+    matches!(error, Error::Api { source, .. }
+        if matches!(&**source, kube::Error::Api(status) if status.code == 422 && status.message.contains("allocated")))
+}
