@@ -142,6 +142,7 @@ impl Filling {
 pub(super) struct Outbox {
     pieces: VecDeque<Piece>,
     bytes: usize,
+    replies: usize,
     /// What was read of the file range in front and is not yet written.
     chunk: Chunk,
     /// The client takes nothing at the moment: find out with little in hand.
@@ -175,6 +176,7 @@ impl Chunk {
 
 impl Outbox {
     pub(super) fn push(&mut self, reply: Reply) {
+        self.replies += 1;
         for piece in reply.pieces {
             if let Piece::Bytes(bytes) = &piece {
                 self.bytes += bytes.len();
@@ -185,6 +187,11 @@ impl Outbox {
 
     pub(super) fn is_empty(&self) -> bool {
         self.pieces.is_empty() && self.chunk.rest().is_empty()
+    }
+
+    /// How many answers wait to be written.
+    pub(super) fn replies(&self) -> usize {
+        self.replies
     }
 
     /// Bytes in memory; ranges of files do not count.
@@ -220,6 +227,7 @@ impl Outbox {
         let flush = poll_fn(|cx| Pin::new(&mut *stream).poll_flush(cx));
         let flushed = deadline.wait(Instant::now() + stall, flush).await;
         self.chunk = Chunk::default();
+        self.replies = 0;
         self.pieces.shrink_to(GATHER);
         match flushed {
             Some(flushed) => flushed.map(|()| true),
