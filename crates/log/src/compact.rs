@@ -104,7 +104,6 @@ impl<I: Io> PartitionLog<I> {
         for entry in self.aborted_transactions(self.segments[0].base_offset, i64::MAX)? {
             aborted.entry(entry.producer_id).or_default().push(entry);
         }
-        let producers = self.producers.iter();
         Ok(Some(Compaction {
             store: self.store.clone(),
             dir: self.dir.to_path_buf(),
@@ -114,7 +113,11 @@ impl<I: Io> PartitionLog<I> {
             start_offset: self.start_offset,
             dirty_from,
             aborted,
-            producers_last: producers.filter_map(|(id, _, last)| Some((id, last?.last_offset))).collect(),
+            producers_last: self
+                .producers
+                .iter()
+                .filter_map(|(id, producer)| Some((id, producer.last()?.last_offset)))
+                .collect(),
             now_ms,
         }))
     }

@@ -173,10 +173,10 @@ impl<I: Io> PartitionLog<I> {
 
     /// Known producers, by id.
     pub fn producers(&self) -> impl Iterator<Item = ProducerInfo> {
-        self.producers.iter().map(|(producer_id, producer, last)| ProducerInfo {
+        self.producers.iter().map(|(producer_id, producer)| ProducerInfo {
             producer_id,
             epoch: producer.epoch,
-            last_sequence: last.map_or(-1, |last| last.last_sequence),
+            last_sequence: producer.last().map_or(-1, |last| last.last_sequence),
             last_timestamp: producer.last_timestamp,
             coordinator_epoch: producer.coordinator_epoch,
             transaction_start_offset: producer.transaction_first_offset,

@@ -54,8 +54,13 @@ pub(crate) struct Producer {
 }
 
 impl Producer {
-    fn last(&self) -> Option<Appended> {
+    pub(crate) fn last(&self) -> Option<Appended> {
         self.batches.last().copied()
+    }
+
+    /// The batches by which a repetition is recognised, newest last.
+    pub(crate) fn batches(&self) -> &[Appended] {
+        &self.batches
     }
 
     /// A producer as a snapshot describes it, without its batches.
@@ -163,8 +168,8 @@ impl Producers {
         self.entries.len()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &Producer, Option<Appended>)> {
-        self.entries.iter().map(|(id, producer)| (*id, producer, producer.last()))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &Producer)> {
+        self.entries.iter().map(|(id, producer)| (*id, producer))
     }
 
     /// Judges a data batch that a client sent.
@@ -325,11 +330,17 @@ impl Producers {
         self.unreplicated.retain(|_, last| *last >= high_watermark);
     }
 
-    /// Puts back a producer that a snapshot holds.
-    pub(crate) fn restore(&mut self, id: i64, mut producer: Producer, last: Option<Appended>) {
-        producer.batches.clear();
-        producer.batches.extend(last);
-        producer.last_offset = last.map_or(-1, |last| last.last_offset);
+    /// Puts back one entry of a snapshot: a producer and one of its batches, of which the newest comes last.
+    pub(crate) fn restore(&mut self, id: i64, mut producer: Producer, batch: Option<Appended>) {
+        if let Some(earlier) = self.entries.remove(&id)
+            && earlier.epoch == producer.epoch
+        {
+            producer.batches = earlier.batches;
+        }
+        if let Some(batch) = batch {
+            producer.last_offset = batch.last_offset;
+            producer.remember(batch);
+        }
         if let Some(first) = producer.transaction_first_offset {
             self.ongoing.insert(first, id);
         }

@@ -292,6 +292,11 @@ impl<I: Io> PartitionLog<I> {
             self.epochs = epochs;
         }
         self.epochs.truncate_end(self.end_offset);
+        if known.stopped != Stopped::Clean {
+            // The file may still speak of records that were cut off and replaced by others since it was written. Those
+            // lie behind the recovery point, from where the batches themselves are asked.
+            self.epochs.truncate_end(self.recovery_point);
+        }
         self.epochs.truncate_start(self.start_offset);
         // After a loss of power, what was written behind the recovery point may be there or not: producers are
         // learned from the batches, and with them the transactions that were aborted.

@@ -210,18 +210,19 @@ impl World {
         self.settle();
     }
 
-    /// A producer repeats its last batch, or skips one.
+    /// A producer repeats one of its last five batches, or skips one.
     fn append_again(&mut self) {
         let producer = self.random.below(PRODUCERS) as i64;
-        let Some(last) = self.last_of(producer).cloned() else { return };
-        let header = last.header;
+        let recent = self.recent_of(producer);
+        let Some(last) = recent.first().copied() else { return };
+        let header = recent[self.random.below(recent.len() as u64) as usize];
         let mut again = Builder::new(Compression::None).producer(producer, 0, header.base_sequence);
         (0..header.record_count).for_each(|_| again.push(1, None, Some(b"again"), &[]));
         let again = again.build().unwrap().freeze();
         let info = self.log.append_as_leader(&again, self.epoch, Origin::Client, self.now_ms).unwrap();
         assert!(info.duplicate);
         assert_eq!((info.base_offset, info.last_offset), (header.base_offset, header.last_offset()));
-        let skipping = self.batch(Some((producer, header.last_sequence() + 2)));
+        let skipping = self.batch(Some((producer, last.last_sequence() + 2)));
         match self.log.append_as_leader(&skipping, self.epoch, Origin::Client, self.now_ms) {
             Err(AppendError::Producer(ProducerError::OutOfOrderSequence { .. })) => {}
             other => panic!("{other:?}"),
@@ -241,10 +242,12 @@ impl World {
         builder.build().unwrap().freeze()
     }
 
-    /// The last batch of a producer, if the log must still know it.
-    fn last_of(&self, producer: i64) -> Option<&Kept> {
-        let last = self.kept.iter().rev().find(|kept| kept.header.producer_id == producer);
-        last.filter(|kept| kept.header.base_offset >= self.log.start_offset())
+    /// The last batches of a producer that the log must still recognise, newest first: as many as it may have in flight.
+    fn recent_of(&self, producer: i64) -> Vec<Header> {
+        const IN_FLIGHT: usize = 5;
+        let of_producer = self.kept.iter().rev().filter(|kept| kept.header.producer_id == producer);
+        let known = of_producer.take(IN_FLIGHT).map(|kept| kept.header);
+        known.filter(|header| header.base_offset >= self.log.start_offset()).collect()
     }
 
     fn flush(&mut self) {
