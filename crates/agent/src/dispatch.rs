@@ -31,6 +31,13 @@ pub enum DispatchError {
         /// The generation that exists twice.
         generation: Generation,
     },
+    /// The intent cannot be handed over until somebody changes something outside: a name is taken, a right is missing.
+    /// Trying again now and then finds out when it was done.
+    #[error("{message}")]
+    Refused {
+        /// What is in the way and what to do, as a sentence.
+        message: String,
+    },
     /// The agent could not be reached or could not store the intent. Trying again may help.
     #[error("{step}")]
     Unavailable {
@@ -53,6 +60,7 @@ pub trait Dispatch: Send + Sync {
     fn withdraw(&self, cluster: ClusterId) -> impl Future<Output = Result<(), DispatchError>> + Send;
 
     /// The current status of every cluster first, then each change of one. A reader that is slow sees the newest
-    /// status of each cluster, not every one in between. Ends only when the agents end.
+    /// status of each cluster, not every one in between. One that [is lost](ClusterStatus::is_lost) says that the
+    /// intent of its cluster got lost and must be published again. Ends only when the agents end.
     fn statuses(&self) -> impl Stream<Item = ClusterStatus> + Send;
 }

@@ -78,6 +78,28 @@ pub struct ClusterStatus {
 }
 
 impl ClusterStatus {
+    /// The status of a cluster whose intent got lost on the agents' side, for instance because somebody deleted the
+    /// object that carried it. It says nothing about brokers; the platform answers by publishing the intent again.
+    #[must_use]
+    pub fn follows_nothing(cluster: ClusterId, at: Timestamp) -> ClusterStatus {
+        ClusterStatus {
+            cluster,
+            observed_generation: Generation::NONE,
+            at,
+            conditions: Vec::new(),
+            brokers: Vec::new(),
+            waiting: Vec::new(),
+            cluster_ca: None,
+            removed: false,
+        }
+    }
+
+    /// Whether it only says that no intent is followed.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.observed_generation < Generation::FIRST
+    }
+
     /// The condition of a kind, if it was stated.
     #[must_use]
     pub fn condition(&self, kind: Kind) -> Option<&Condition> {

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct Generation(pub i64);
 
 impl Generation {
+    /// Before the first intent: no intent at all.
+    pub const NONE: Generation = Generation(0);
+
     /// The generation of a cluster's first intent.
     pub const FIRST: Generation = Generation(1);
 

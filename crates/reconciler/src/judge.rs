@@ -14,6 +14,9 @@ use model::{ClusterStatus, Condition, Generation, Reason, Timestamp};
 /// again within a second or two; what they still say after this is not a passing state.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 
+/// How the message of a first step begins whose intent was not taken.
+const HELD_UP: &str = "not yet: ";
+
 /// What is known of a cluster when it is judged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts<'a> {
@@ -109,6 +112,9 @@ pub(crate) fn operation(operation: &Operation, facts: &Facts<'_>) -> Operation {
     next.waiting = status.map(|status| status.waiting.clone()).unwrap_or_default();
     if let [publish, work, ..] = next.steps.as_mut_slice() {
         enter(publish, OperationState::Succeeded, facts.now);
+        if publish.message.starts_with(HELD_UP) {
+            "the cluster's agent has it".clone_into(&mut publish.message);
+        }
         enter(work, OperationState::Running, facts.now);
         if let Some(status) = status {
             work.message = explanation(status);
@@ -124,6 +130,25 @@ pub(crate) fn operation(operation: &Operation, facts: &Facts<'_>) -> Operation {
     }
     if next != *operation {
         next.updated_at = facts.now;
+    }
+    next
+}
+
+/// An operation whose intent could not be handed over: its first step says why. Handing over ends that.
+pub(crate) fn held_up(
+    operation: &Operation,
+    generation: Generation,
+    reason: &str,
+    now: Timestamp,
+) -> Operation {
+    let mut next = operation.clone();
+    let waits = next.generation <= generation && next.state == OperationState::Pending;
+    let message = format!("{HELD_UP}{reason}");
+    if let (true, Some(publish)) = (waits, next.steps.first_mut())
+        && publish.message != message
+    {
+        publish.message = message;
+        next.updated_at = now;
     }
     next
 }

@@ -1,14 +1,17 @@
 //! What the one reconciler that leads does: it runs every task until the lease is lost.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use agent::Dispatch;
 use futures_util::FutureExt;
-use model::Timestamp;
+use model::{ClusterId, Generation, Timestamp};
 use store::{Lease, StoreError, Tx};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use crate::Reconciler;
 
@@ -17,8 +20,15 @@ pub(crate) struct Leader<'a, D> {
     pub(crate) reconciler: &'a Reconciler<D>,
     lease: Lease,
     woken: watch::Receiver<()>,
+    /// Wakes the tasks of this leader that wait for their next look.
+    again: Notify,
     /// Whether every intent was handed over once since this leader leads.
     pub(crate) all_published: AtomicBool,
+    /// Clusters whose intent was taken once and must be handed over again. A plain mutex: it is held for an operation on
+    /// the set and never across an await.
+    to_publish_again: Mutex<BTreeSet<ClusterId>>,
+    /// Why the newest intent of a cluster was not taken, as it was last said; forgotten when it is taken.
+    complaints: Mutex<BTreeMap<ClusterId, (Generation, String)>>,
 }
 
 /// Why a leader stops.
@@ -30,7 +40,15 @@ impl<'a, D: Dispatch> Leader<'a, D> {
         lease: Lease,
         woken: watch::Receiver<()>,
     ) -> Leader<'a, D> {
-        Leader { reconciler, lease, woken, all_published: AtomicBool::new(false) }
+        Leader {
+            reconciler,
+            lease,
+            woken,
+            again: Notify::new(),
+            all_published: AtomicBool::new(false),
+            to_publish_again: Mutex::default(),
+            complaints: Mutex::default(),
+        }
     }
 
     /// Runs all tasks at the same time, until the first of them finds that somebody else leads.
@@ -43,8 +61,22 @@ impl<'a, D: Dispatch> Leader<'a, D> {
             self.repeat("advance operations", config.poll_every, || self.advance_operations()).boxed(),
             self.repeat("run jobs", config.jobs_every, || self.run_jobs()).boxed(),
             self.repeat("prune", config.prune_every, || self.prune()).boxed(),
+            self.repeat("take stock", config.take_stock_every, || self.take_stock()).boxed(),
         ];
         futures_util::future::select_all(tasks).await;
+    }
+
+    pub(crate) fn to_publish_again(&self) -> MutexGuard<'_, BTreeSet<ClusterId>> {
+        self.to_publish_again.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn complaints(&self) -> MutexGuard<'_, BTreeMap<ClusterId, (Generation, String)>> {
+        self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets waiting tasks look now. One that is not waiting looks a poll interval later.
+    pub(crate) fn look_again(&self) {
+        self.again.notify_waiters();
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -90,13 +122,18 @@ impl<'a, D: Dispatch> Leader<'a, D> {
         let mut woken = self.woken.clone();
         loop {
             woken.mark_unchanged();
+            let start = Instant::now();
             let outcome = task().await;
+            self.reconciler.metrics.ran(name, start.elapsed(), &outcome);
             self.reconciler.outage.note(name, &outcome);
             match outcome {
                 Ok(()) => {
-                    // An error of the timeout is the interval's end; one of the channel cannot be, since its sender
-                    // lives as long as the reconciler.
-                    let _ = tokio::time::timeout(every, woken.changed()).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(every) => {}
+                        () = self.again.notified() => {}
+                        // It cannot end, since its sender lives as long as the reconciler.
+                        _ = woken.changed() => {}
+                    }
                 }
                 Err(StoreError::LeaseLost) => return Deposed,
                 Err(_) => tokio::time::sleep(self.reconciler.config.pause_after_failure).await,

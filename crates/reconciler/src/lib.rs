@@ -16,6 +16,7 @@
 
 mod judge;
 mod leader;
+mod metrics;
 mod outage;
 mod task;
 #[cfg(test)]
@@ -28,9 +29,12 @@ use agent::Dispatch;
 use control::Control;
 use model::Timestamp;
 use store::Store;
+use telemetry::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+pub use metrics::Metrics;
 
 use leader::Leader;
 use outage::Outage;
@@ -52,6 +56,8 @@ pub struct Config {
     pub pause_after_failure: Duration,
     /// How often old rows are deleted.
     pub prune_every: Duration,
+    /// How often it is counted what is unfinished: finer than any alert needs.
+    pub take_stock_every: Duration,
 }
 
 impl Default for Config {
@@ -62,6 +68,7 @@ impl Default for Config {
             jobs_every: Duration::from_secs(1),
             pause_after_failure: Duration::from_secs(1),
             prune_every: Duration::from_secs(600),
+            take_stock_every: Duration::from_secs(10),
         }
     }
 }
@@ -75,6 +82,7 @@ pub struct Reconciler<D> {
     config: Config,
     holder: Uuid,
     outage: Outage,
+    metrics: Metrics,
 }
 
 impl<D: Dispatch> Reconciler<D> {
@@ -95,7 +103,14 @@ impl<D: Dispatch> Reconciler<D> {
             // A holder is one process's life: after a restart it is somebody else, who waits like anybody else.
             holder: Uuid::new_v4(),
             outage: Outage::default(),
+            metrics: Metrics::register(&Registry::new()),
         }
+    }
+
+    /// The same, counting in this registry.
+    #[must_use]
+    pub fn measured(self, registry: &Registry) -> Reconciler<D> {
+        Reconciler { metrics: Metrics::register(registry), ..self }
     }
 
     /// Leads or stands by until cancelled. Never ends by itself, whatever happens to Postgres or the agents.
@@ -135,7 +150,9 @@ impl<D: Dispatch> Reconciler<D> {
             self.outage.note("ask for the lead", &lease);
             if let Ok(Some(lease)) = lease {
                 tracing::info!(lease.generation = lease.generation, "leading the reconciliation");
+                self.metrics.leading(true);
                 Leader::new(self, lease, woken.clone()).run().await;
+                self.metrics.leading(false);
                 tracing::info!("not leading any more: another server has taken over");
             }
             tokio::time::sleep(try_every).await;
@@ -151,6 +168,7 @@ impl<D: Dispatch> Reconciler<D> {
 
     /// Lets another server lead at once instead of after the lease's expiry.
     async fn step_down(&self) {
+        self.metrics.leading(false);
         let released = async {
             let mut tx = self.store.begin().await?;
             store::lease::release_held(&mut tx, LEASE, self.holder).await?;

@@ -13,6 +13,7 @@
 pub mod account;
 pub mod app;
 pub mod audit;
+pub mod backlog;
 pub mod cluster;
 pub mod credential;
 pub mod error;
@@ -27,6 +28,7 @@ pub mod resource;
 pub mod wake;
 
 mod code;
+mod metrics;
 mod pool;
 
 pub use error::{Constraint, StoreError};

@@ -9,8 +9,12 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgConnection, PgPool, Postgres, Transaction};
 
+use telemetry::Registry;
+use tokio::time::Instant;
+
 use crate::error::StoreError;
 use crate::lease::{self, Lease};
+use crate::metrics::Metrics;
 
 /// Connections of one process. A use case holds one for a few milliseconds; sixteen serve some thousand a second and
 /// leave room for several processes within Postgres' default of 100.
@@ -35,6 +39,7 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MS: &str = "10000";
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    metrics: Metrics,
 }
 
 /// A transaction. Dropped without [`commit`](Tx::commit), it leaves no trace.
@@ -60,7 +65,13 @@ impl Store {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(IDLE_TIMEOUT)
             .connect_lazy_with(options);
-        Ok(Store { pool })
+        Ok(Store { pool, metrics: Metrics::register(&Registry::new(), MAX_CONNECTIONS) })
+    }
+
+    /// The same, counting in this registry.
+    #[must_use]
+    pub fn measured(self, registry: &Registry) -> Store {
+        Store { metrics: Metrics::register(registry, MAX_CONNECTIONS), ..self }
     }
 
     /// Brings the schema up to date. Safe to call from several processes at once: one migrates, the others wait.
@@ -70,7 +81,10 @@ impl Store {
 
     /// Begins a transaction.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(Tx { inner: self.pool.begin().await? })
+        let start = Instant::now();
+        let begun = self.pool.begin().await.map_err(StoreError::from);
+        self.metrics.begun(self.pool.size(), self.pool.num_idle(), start.elapsed(), begun.as_ref().err());
+        Ok(Tx { inner: begun? })
     }
 
     /// Begins a transaction that can only commit while the lease is held: until it ends, nobody can take the lease

@@ -76,6 +76,9 @@ const CRATES: &[(&str, Layer)] = &[
 const SIDEWAYS: &[(&str, &str, &str)] = &[
     ("api", "control", "routes call use cases"),
     ("console", "control", "pages call use cases"),
+    ("agent", "telemetry", "what is counted is registered in one way"),
+    ("store", "telemetry", "what is counted is registered in one way"),
+    ("dispatch-kube", "telemetry", "what is counted is registered in one way"),
     ("reconciler", "control", "an operation's steps and a resource's words are defined once"),
 ];
 

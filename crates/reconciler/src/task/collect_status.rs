@@ -49,8 +49,17 @@ impl<D: Dispatch> Leader<'_, D> {
         waiting: &mut BTreeMap<ClusterId, ClusterStatus>,
     ) -> Result<(), StoreError> {
         while let Some((cluster, status)) = waiting.first_key_value() {
+            if status.is_lost() {
+                self.reconciler.metrics.status("lost");
+                self.to_publish_again().insert(*cluster);
+                self.look_again();
+                waiting.pop_first();
+                continue;
+            }
             let mut tx = self.begin_on(*cluster).await?;
-            if store::cluster::set_status(&mut tx, status).await? {
+            let is_news = store::cluster::set_status(&mut tx, status).await?;
+            self.reconciler.metrics.status(if is_news { "stored" } else { "old" });
+            if is_news {
                 store::observation::keep_if_new(&mut tx, status, &judge::summary(status)).await?;
                 self.settle(&mut tx, *cluster).await?;
             }
@@ -64,7 +73,8 @@ impl<D: Dispatch> Leader<'_, D> {
 fn keep_newest(waiting: &mut BTreeMap<ClusterId, ClusterStatus>, status: ClusterStatus) {
     let age = |status: &ClusterStatus| (status.observed_generation, status.at);
     match waiting.get(&status.cluster) {
-        Some(kept) if age(kept) > age(&status) => {}
+        // What was lost is lost, however new the status before it.
+        Some(kept) if age(kept) > age(&status) && !status.is_lost() => {}
         _ => {
             waiting.insert(status.cluster, status);
         }

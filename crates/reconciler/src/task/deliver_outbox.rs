@@ -29,6 +29,7 @@ impl<D: Dispatch> Leader<'_, D> {
 
     async fn withdraw(&self, message: &Message) -> Result<(), StoreError> {
         let outcome = self.reconciler.dispatch.withdraw(message.cluster).await;
+        self.reconciler.metrics.told("withdraw", &outcome);
         let mut tx = self.begin().await?;
         match outcome {
             Ok(()) => {

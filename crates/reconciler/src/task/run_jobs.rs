@@ -26,6 +26,7 @@ impl<D: Dispatch> Leader<'_, D> {
             };
             tx.commit().await?;
             let end = control.perform_job(&job).await;
+            self.reconciler.metrics.job_tried(&job.kind, &end);
             tracing::info!(job.id = %job.id, job.kind, job.subject, cluster.id = %job.cluster, attempt = job.attempts, ?end, "a job was tried");
             let mut tx = self.begin().await?;
             end.record(&mut tx, &job, self.now()).await?;

@@ -45,6 +45,7 @@ impl<D: Dispatch> Leader<'_, D> {
         let (next, message) = judge::resource((state, &message), &facts);
         let changed = store::resource::set_state(tx, tracked.resource, next, &message, now).await?;
         if changed && next != state {
+            self.reconciler.metrics.changed(next);
             tracing::info!(resource.id = %tracked.resource, cluster.id = %cluster, from = ?state, to = ?next, message, "a resource has changed its state");
         }
         if next == State::Gone && !tracked.removed {

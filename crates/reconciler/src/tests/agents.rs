@@ -20,6 +20,12 @@ struct State {
     withdrawn: BTreeSet<ClusterId>,
     /// Refuse everything with `Unavailable`.
     away: bool,
+    /// Refuse every intent for this reason.
+    refusing: Option<String>,
+    /// Clusters whose intent was lost, for each reader to be told.
+    lost: BTreeSet<ClusterId>,
+    /// How often an intent was taken, the same one again included.
+    taken: u32,
     /// Report this instead of being ready, since then.
     stuck: Option<(Reason, Timestamp)>,
     /// No two reports are of the same moment.
@@ -39,6 +45,9 @@ impl Default for Agents {
             statuses: BTreeMap::new(),
             withdrawn: BTreeSet::new(),
             away: false,
+            refusing: None,
+            lost: BTreeSet::new(),
+            taken: 0,
             stuck: None,
             last_report: System::now(),
         };
@@ -49,6 +58,24 @@ impl Default for Agents {
 impl Agents {
     pub(super) fn be_away(&self, away: bool) {
         self.lock().away = away;
+    }
+
+    pub(super) fn refuse(&self, reason: Option<&str>) {
+        self.lock().refusing = reason.map(str::to_owned);
+    }
+
+    /// Forgets an intent, as agents do whose storage somebody tidied.
+    pub(super) fn lose(&self, cluster: ClusterId) {
+        let mut state = self.lock();
+        state.intents.remove(&cluster);
+        state.statuses.remove(&cluster);
+        state.lost.insert(cluster);
+        drop(state);
+        self.changed.send_replace(());
+    }
+
+    pub(super) fn taken(&self) -> u32 {
+        self.lock().taken
     }
 
     pub(super) fn be_stuck(&self, reason: Reason, since: Timestamp) {
@@ -95,6 +122,10 @@ impl Dispatch for Agents {
         {
             let mut state = self.lock();
             Agents::refuse_if_away(&state)?;
+            if let Some(message) = state.refusing.clone() {
+                return Err(DispatchError::Refused { message });
+            }
+            state.taken += 1;
             assert!(
                 !state.withdrawn.contains(&intent.cluster),
                 "{} was withdrawn and is published again",
@@ -143,7 +174,12 @@ impl Dispatch for Agents {
             |(agents, mut changed, mut told)| async move {
                 loop {
                     let news = {
-                        let state = agents.lock();
+                        let mut state = agents.lock();
+                        if let Some(cluster) = state.lost.pop_first() {
+                            let lost = ClusterStatus::follows_nothing(cluster, Timestamp(0));
+                            drop(state);
+                            return Some((lost, (agents, changed, told)));
+                        }
                         let mut statuses = state.statuses.values();
                         statuses.find(|status| told.get(&status.cluster) != Some(&status.at)).cloned()
                     };

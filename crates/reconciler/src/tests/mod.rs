@@ -2,6 +2,7 @@
 
 mod agents;
 mod crashes;
+mod handing_over;
 mod judgement;
 mod leading;
 mod life;
@@ -70,6 +71,7 @@ fn hurried() -> Config {
         jobs_every: Duration::from_millis(100),
         pause_after_failure: Duration::from_millis(20),
         prune_every: Duration::from_millis(200),
+        take_stock_every: Duration::from_millis(100),
     }
 }
 
