@@ -53,8 +53,11 @@ pub struct PartitionLog<I: Io> {
     pub(crate) names_synced: u64,
     /// Whether the directory is there. One that was never written costs nothing on disk.
     pub(crate) has_dir: bool,
-    /// Whether it was made by this process and not flushed since.
+    /// Whether its own name may not be durable: made by this process, or by one that was killed, and not flushed since.
     pub(crate) is_dir_new: bool,
+    /// The directory was found without a file of batches: what else there should be may be missing, and what is there
+    /// may not be durable, so the first append makes it as if it were new.
+    pub(crate) is_dir_hollow: bool,
 }
 
 /// What a log knows about one producer.
@@ -237,12 +240,13 @@ impl<I: Io> PartitionLog<I> {
 
     /// Makes the directory when this is the first write.
     pub(crate) fn ensure_dir(&mut self) -> Result<(), StorageError> {
-        if self.has_dir {
+        if self.has_dir && !self.is_dir_hollow {
             return Ok(());
         }
         self.store.io.create_dir(&self.dir).step("create", &self.dir)?;
         write_topic_id(&self.store.io, &self.dir, self.topic_id)?;
         self.has_dir = true;
+        self.is_dir_hollow = false;
         // The disk is not waited for here: this is part of an append. The first flush does it.
         self.is_dir_new = true;
         self.names_version += 1;

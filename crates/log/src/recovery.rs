@@ -108,6 +108,7 @@ impl<I: Io> PartitionLog<I> {
             names_synced: 0,
             has_dir: entries.is_some(),
             is_dir_new: false,
+            is_dir_hollow: false,
         };
         let mut report =
             RecoveryReport { stopped: known.stopped, scanned_bytes: 0, cut_bytes: 0, damage: None };
@@ -165,6 +166,7 @@ impl<I: Io> PartitionLog<I> {
         if self.segments.is_empty() {
             self.segments.push(Segment::new(self.start_offset));
             self.has_leftovers = true;
+            self.is_dir_hollow = self.has_dir;
         }
         Ok(())
     }
@@ -281,6 +283,7 @@ impl<I: Io> PartitionLog<I> {
         let first = self.segment_of(self.recovery_point);
         self.segments[first..].iter_mut().for_each(Segment::distrust_disk);
         self.names_version += 1;
+        self.is_dir_new = self.has_dir;
     }
 
     /// Reads epochs and producers from their files and, for what those do not cover, from the batches.
