@@ -18,6 +18,7 @@ mod messages;
 mod run;
 mod shape;
 mod sqlx_data;
+mod suites;
 mod system;
 mod test;
 mod up;
@@ -37,6 +38,8 @@ enum Task {
     Test(test::Options),
     /// Measure our broker and Apache Kafka side by side.
     Bench(bench::Options),
+    /// Run tests that other people wrote against our broker.
+    Suites(suites::Options),
     /// Format, lints, licences, layers and generated files: whether a change may be merged.
     Check,
     /// Rewrite generated files: protocol messages, OpenAPI, the store's query data.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Up(options) => up::run(root, &options),
         Task::Test(options) => test::run(root, &options),
         Task::Bench(options) => bench::run(root, &options),
+        Task::Suites(options) => suites::run(root, &options),
         Task::Check => check::run(root),
         Task::Generate => generate::run(root),
         Task::Layers => layers::run(root),

@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 use postgres::{Durability, Managed};
 use secrecy::ExposeSecret as _;
 
-use crate::{run, system};
+use crate::{run, suites, system};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -47,6 +47,10 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     drop(server);
     ensure!(sum.passed + sum.failed > 0, "no test ran");
     ensure!(succeeded && sum.failed == 0, "{} failed", sum.failed);
+    // Whoever asks for some tests wants no others.
+    if options.more.is_empty() {
+        suites::smoke(root, &run::target_dir(root).join("debug/penstock-broker"))?;
+    }
     Ok(())
 }
 

@@ -1,0 +1,73 @@
+//! Getting other people's sources and packages, once a user: with `cargo`, `pip` and `mvn` as their owners meant it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+
+use crate::run;
+
+/// The directory `name` in the cache, filled by `install` unless it is there. A directory whose installation was
+/// interrupted is made anew; two runs at the same time install once.
+pub(super) fn once(
+    cache: &Path,
+    name: &str,
+    install: impl FnOnce(&Path) -> anyhow::Result<()>,
+) -> anyhow::Result<PathBuf> {
+    let dir = cache.join(name);
+    let finished = dir.join(".finished");
+    if !finished.is_file() {
+        fs::create_dir_all(cache)?;
+        let lock = File::create(cache.join(format!("{name}.lock")))?;
+        lock.lock().context("wait for another installation")?;
+        if !finished.is_file() {
+            run::say(&format!("installing {name} into {}", cache.display()));
+            if dir.exists() {
+                fs::remove_dir_all(&dir)?;
+            }
+            fs::create_dir_all(&dir)?;
+            install(&dir).with_context(|| format!("install {name} into {}", dir.display()))?;
+            fs::write(&finished, "")?;
+        }
+    }
+    Ok(dir)
+}
+
+/// Unpacks the sources of a crate into `dir`.
+pub(super) fn crate_sources(name: &str, version: &str, dir: &Path) -> anyhow::Result<()> {
+    // A package that depends on it makes cargo fetch it and say where it lies.
+    let probe = tempfile::tempdir()?;
+    fs::create_dir(probe.path().join("src"))?;
+    fs::write(probe.path().join("src/lib.rs"), "")?;
+    let manifest = format!(
+        "[package]\nname = \"probe\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n\
+         [dependencies]\n{name} = {{ version = \"={version}\", default-features = false }}\n"
+    );
+    fs::write(probe.path().join("Cargo.toml"), manifest)?;
+    let metadata = run::output(run::cargo(probe.path()).args(["metadata", "--quiet", "--format-version=1"]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).context("read cargo's metadata")?;
+    let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let manifest = packages.iter().find(|package| package["name"] == name);
+    let manifest = manifest.and_then(|package| package["manifest_path"].as_str());
+    let sources =
+        manifest.and_then(|path| Path::new(path).parent()).context("cargo does not say where it lies")?;
+    run::run(Command::new("cp").arg("-r").arg(sources.join(".")).arg(dir))?;
+    run::run(Command::new("chmod").args(["-R", "u+w"]).arg(dir))
+}
+
+/// Replaces a piece of a file. Fails if it is not there: then the sources are others than the change was made for.
+pub(super) fn patch(file: &Path, from: &str, to: &str) -> anyhow::Result<()> {
+    let text = fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
+    ensure!(text.contains(from), "{} does not contain `{from}`", file.display());
+    fs::write(file, text.replace(from, to))?;
+    Ok(())
+}
+
+/// A name for something that was installed from this text: another text is another installation.
+pub(super) fn named_after(kind: &str, text: &[u8]) -> String {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    format!("{kind}-{:016x}", hasher.finish())
+}
