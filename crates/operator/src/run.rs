@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin};
 use crate::apply::Server;
+use crate::build::ADMIN_PORT;
 use crate::caches::{Caches, Wake, Woken};
 use crate::clusters::Clusters;
 use crate::controller::{self, Context, Guarded};
@@ -80,6 +81,7 @@ pub async fn run(
             clusters: clusters.clone(),
             settings: Arc::new(settings),
             metrics: Arc::clone(&metrics),
+            admin_port: ADMIN_PORT,
         };
         let fleet = Fleet::new(kubernetes.clone(), System, []);
         let context = Arc::new(Context {

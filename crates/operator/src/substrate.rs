@@ -24,7 +24,7 @@ use model::{Action, BrokerId, ClusterId, Observed, Reason, Release};
 use crate::apply::{Kind, Server, same_cluster};
 use crate::authority;
 use crate::build::pod::Surroundings;
-use crate::build::{ADMIN_PORT, claim, config, pod, secret, service};
+use crate::build::{claim, config, pod, secret, service};
 use crate::caches::Caches;
 use crate::clusters::{Cluster, Clusters};
 use crate::error::Error;
@@ -51,6 +51,8 @@ pub struct Kubernetes {
     pub settings: Arc<Settings>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The port on which brokers are asked how they are.
+    pub admin_port: u16,
 }
 
 impl Substrate for Kubernetes {
@@ -59,7 +61,7 @@ impl Substrate for Kubernetes {
         let cluster = self.cluster(cluster)?;
         let valid = cluster.valid();
         let fetched = self.fetch(&valid);
-        let answers = ask(&fetched.pods).await;
+        let answers = self.ask_all(&fetched.pods).await;
         let mut sightings = cluster.sightings.lock().unwrap_or_else(PoisonError::into_inner);
         let (observed, next) = observe::observe(at, &valid, &fetched, &answers, &sightings);
         *sightings = next;
@@ -226,7 +228,7 @@ impl Kubernetes {
         };
         same_cluster(&pod_like(&valid, &name), &there, "Pod")?;
         if spare_recovery && observe::running_since(&there).is_some() {
-            if let Readiness::Recovering { done, total } = ask_one(&there).await {
+            if let Readiness::Recovering { done, total } = self.ask(&there).await {
                 let why = format!("it checks its logs ({done} of {total}) and is left alone until then");
                 return Err(SubstrateError::transient(format!("could not stop broker {broker}"), why));
             }
@@ -312,6 +314,21 @@ impl Kubernetes {
         }
     }
 
+    /// Asks every broker that runs how it is.
+    async fn ask_all(&self, pods: &[Arc<Pod>]) -> Answers {
+        let running = pods.iter().filter(|pod| observe::running_since(pod).is_some());
+        let answers = running.map(|pod| async move { (observe::broker_uid(pod), self.ask(pod).await) });
+        join_all(answers).await.into_iter().collect()
+    }
+
+    async fn ask(&self, pod: &Pod) -> Readiness {
+        let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref());
+        match ip.and_then(|ip| ip.parse::<IpAddr>().ok()) {
+            Some(ip) => probe::ask(SocketAddr::new(ip, self.admin_port), &observe::broker_uid(pod)).await,
+            None => Readiness::NotReady { why: "its pod has no address yet".to_owned() },
+        }
+    }
+
     fn image(&self, release: &Release) -> Result<&str, SubstrateError> {
         self.settings.images.get(release).map(String::as_str).ok_or_else(|| {
             let known: Vec<&str> = self.settings.images.keys().map(|release| release.0.as_str()).collect();
@@ -353,21 +370,6 @@ fn one_listener(spec: &BrokerSpec) -> Result<(), SubstrateError> {
                 listeners.len()
             ),
         }),
-    }
-}
-
-/// Asks every broker that runs how it is.
-async fn ask(pods: &[Arc<Pod>]) -> Answers {
-    let running = pods.iter().filter(|pod| observe::running_since(pod).is_some());
-    let answers = running.map(|pod| async move { (observe::broker_uid(pod), ask_one(pod).await) });
-    join_all(answers).await.into_iter().collect()
-}
-
-async fn ask_one(pod: &Pod) -> Readiness {
-    let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref());
-    match ip.and_then(|ip| ip.parse::<IpAddr>().ok()) {
-        Some(ip) => probe::ask(SocketAddr::new(ip, ADMIN_PORT), &observe::broker_uid(pod)).await,
-        None => Readiness::NotReady { why: "its pod has no address yet".to_owned() },
     }
 }
 

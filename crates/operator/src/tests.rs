@@ -1,3 +1,8 @@
-//! Pure steps by fixtures, manifests by golden files, requests by a server that answers as it is told.
+//! Pure steps by fixtures, manifests by golden files, requests by a server that answers as an API server would.
 
 pub(crate) mod fixture;
+mod manifests;
+mod observing;
+mod requests;
+mod server;
+mod statuses;
