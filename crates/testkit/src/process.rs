@@ -152,6 +152,11 @@ impl Process {
         }
     }
 
+    /// The next line of standard output, if one comes in this time.
+    pub fn line_within(&mut self, time: Duration) -> Option<String> {
+        self.stdout.recv_timeout(time).ok()
+    }
+
     /// What it printed on standard error so far.
     pub fn log(&self) -> Vec<String> {
         self.stderr.lock().expect("no reader panics").clone()

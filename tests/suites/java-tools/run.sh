@@ -18,6 +18,6 @@ case=$1
 topic=$case-$RANDOM$RANDOM
 group=group-$topic
 trap end_all EXIT
-trap 'echo "line $LINENO of $(basename "${BASH_SOURCE[0]}"): $BASH_COMMAND"' ERR
+trap failed ERR
 set -E
 "case_${case//-/_}"

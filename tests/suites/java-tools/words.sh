@@ -25,6 +25,16 @@ start() {
   started+=("$last")
 }
 
+# Says where a case failed.
+failed() {
+  local at
+  for ((at = 1; at < ${#FUNCNAME[@]}; at++)); do
+    if [[ ${FUNCNAME[at]} == case_* ]]; then
+      echo "failed at line ${BASH_LINENO[at - 1]} of $(basename "${BASH_SOURCE[at]}")"
+    fi
+  done
+}
+
 end_all() {
   local process
   for process in "${started[@]}"; do kill -KILL "$process" 2> /dev/null || true; done
