@@ -176,7 +176,8 @@ impl Chunk {
 
 impl Outbox {
     pub(super) fn push(&mut self, reply: Reply) {
-        self.replies += 1;
+        // Silence is no answer that somebody waits for.
+        self.replies += usize::from(!reply.pieces.is_empty());
         for piece in reply.pieces {
             if let Piece::Bytes(bytes) = &piece {
                 self.bytes += bytes.len();
