@@ -216,26 +216,34 @@ impl<I: Io> PartitionLog<I> {
             if end == 0 && segment.is_unindexed() {
                 return Ok(Ok(()));
             }
-            let from = segment.rewind(at, verify_from)?;
-            let handle = segment.log_file(at)?;
-            let mut scan = match verify_from {
-                Some(_) => Scan::checked(&handle.file, &at.store.buffers, from, end),
-                None => Scan::headers(&handle.file, &at.store.buffers, from, end),
-            };
-            report.scanned_bytes += end - from;
+            let mut from = segment.rewind(at, verify_from)?;
             loop {
-                // What lies before the recovery point was verified when it was written and is on disk.
-                scan.set_check(verify_from.is_some_and(|verify_from| *expected >= verify_from));
-                let header = match scan.next()? {
-                    None => return Ok(Ok(())),
-                    Some(Err(bad)) => return Ok(Err(bad)),
-                    Some(Ok(met)) => met.header,
+                report.scanned_bytes += end - from;
+                let handle = segment.log_file(at)?;
+                let mut scan = match verify_from {
+                    Some(_) => Scan::checked(&handle.file, &at.store.buffers, from, end),
+                    None => Scan::headers(&handle.file, &at.store.buffers, from, end),
                 };
-                if header.base_offset < *expected {
-                    return Ok(Err(BatchError::Header("its offsets do not follow those before it")));
+                let walked = loop {
+                    // What lies before the recovery point was verified when it was written and is on disk.
+                    scan.set_check(verify_from.is_some_and(|verify_from| *expected >= verify_from));
+                    let header = match scan.next()? {
+                        None => break Ok(()),
+                        Some(Err(bad)) => break Err(bad),
+                        Some(Ok(met)) => met.header,
+                    };
+                    if header.base_offset < *expected {
+                        break Err(BatchError::Header("its offsets do not follow those before it"));
+                    }
+                    *expected = header.last_offset() + 1;
+                    segment.added(at, &header, interval);
+                };
+                if !segment.is_indexed_behind(at, *expected)? {
+                    return Ok(walked);
                 }
-                *expected = header.last_offset() + 1;
-                segment.added(at, &header, interval);
+                // The end was cut off by an operation that a loss of power interrupted, and the indexes do not know.
+                from = segment.rewind(at, Some(*expected))?;
+                *expected = segment.base_offset;
             }
         })
     }

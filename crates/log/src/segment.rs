@@ -411,6 +411,14 @@ impl<I: Io> Segment<I> {
         Ok(position)
     }
 
+    /// Whether an index speaks of offsets at or behind `offset`.
+    pub(crate) fn is_indexed_behind(&mut self, at: At<'_, I>, offset: i64) -> io::Result<bool> {
+        let relative = offset - self.base_offset;
+        Ok(self.times.last(at)?.is_some_and(|last| i64::from(last.relative) >= relative)
+            || self.offsets.last(at)?.is_some_and(|last| i64::from(last.relative) >= relative)
+            || self.aborts.last(at)?.is_some_and(|last| last.last_offset >= offset))
+    }
+
     /// Makes all files, empty.
     pub(crate) fn create_files(&mut self, at: At<'_, I>) -> io::Result<()> {
         for kind in [Kind::Log, Kind::Index, Kind::TimeIndex, Kind::TxnIndex] {

@@ -113,6 +113,8 @@ impl<I: Io> PartitionLog<I> {
         })?;
         self.has_leftovers = false;
         self.end_offset = end;
+        // The batch that went may begin below the start: then nothing is left, and the leader sends that batch whole.
+        self.start_offset = self.start_offset.min(end);
         self.high_watermark = self.high_watermark.min(end);
         self.durable_offset = self.durable_offset.min(end);
         self.recovery_point = self.recovery_point.min(end);

@@ -122,8 +122,10 @@ impl World {
         }
     }
 
+    /// A loss of power may take records that were deleted by request and never flushed: the log then begins, and ends,
+    /// where the deletion ended.
     fn end(&self) -> i64 {
-        self.kept.last().map_or(0, |kept| kept.header.last_offset() + 1)
+        self.kept.last().map_or(0, |kept| kept.header.last_offset() + 1).max(self.log.start_offset())
     }
 
     fn run(&mut self) {
@@ -422,7 +424,7 @@ impl World {
 
     fn check(&mut self) {
         let start = self.log.start_offset();
-        assert_eq!(self.log.end_offset(), self.end().max(start));
+        assert_eq!(self.log.end_offset(), self.end());
         let mut offset = start;
         let mut model = self.kept.iter().filter(|kept| kept.header.last_offset() >= start);
         while let Some((bytes, next)) = read(&mut self.log, offset, 700).unwrap() {
