@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::batch::Compression;
 use protocol::legacy::Magic;
 use protocol::messages::fetch::{
     EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
@@ -31,6 +32,10 @@ pub(super) const API: Api = Api::new(ApiKey::Fetch, 4, 18);
 
 /// The first version in which a batch that is larger than the limit is sent all the same.
 const FIRST_WITH_PROGRESS: i16 = 3;
+/// The first version that carries record batches as they are stored.
+const FIRST_WITH_BATCHES: i16 = 4;
+/// The first version whose clients know zstd.
+const FIRST_WITH_ZSTD: i16 = 10;
 /// The first version that names topics by id alone.
 const FIRST_WITH_IDS: i16 = 13;
 
@@ -253,6 +258,9 @@ impl Pass<'_> {
             Ok(partition) => partition,
             Err(code) => return failed(code, Offsets::default()),
         };
+        if is_unreadable(self.ctx, wanted) {
+            return failed(ErrorCode::UnsupportedCompressionType, Offsets::default());
+        }
         if let Err(code) = partition.check_epoch(wanted.leader_epoch) {
             return failed(code, Offsets::default());
         }
@@ -291,6 +299,17 @@ fn resolve(ctx: &Context, wanted: &mut Wanted) -> Result<Arc<Partition>, ErrorCo
     let partition = topic.partition(wanted.index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     wanted.partition = Some(Arc::clone(&partition));
     Ok(partition)
+}
+
+/// Whether the topic turns all batches into zstd and this client cannot read it. (Message sets of still older clients are
+/// made anew, without zstd; and what single producers do to their consumers is theirs to know.)
+fn is_unreadable(ctx: &Context, wanted: &Wanted) -> bool {
+    (FIRST_WITH_BATCHES..FIRST_WITH_ZSTD).contains(&ctx.version)
+        && ctx
+            .broker
+            .topics
+            .by_name(&wanted.topic)
+            .is_some_and(|topic| topic.settings().effective.compression == Some(Compression::Zstd))
 }
 
 /// Makes the answer: everything for a full fetch, only news for an incremental one.

@@ -88,6 +88,9 @@ fn a_topic_with_a_codec_stores_every_batch_in_it() {
     let produced = client.produce("t", 0, again);
     assert_eq!((produced.error_code, produced.base_offset), (0, 2));
 
+    let old = client.call(9, &fetch_request("t", 0, 0, 0));
+    let refused = old.responses[0].partitions[0].error_code;
+    assert_eq!(refused, code(ErrorCode::UnsupportedCompressionType), "such a client does not know zstd");
     let data = client.fetch("t", 0, 0, 0);
     assert_eq!(values(&data), ["a", "b"].repeat(3));
     let stored = data.records.as_ref().and_then(|records| records.bytes()).expect("records");
