@@ -13,6 +13,7 @@ mod bench;
 mod check;
 mod deny;
 mod generate;
+mod kube;
 mod layers;
 mod messages;
 mod run;
@@ -40,6 +41,9 @@ enum Task {
     Bench(bench::Options),
     /// Run tests that other people wrote against our broker.
     Suites(suites::Options),
+    /// A real Kubernetes on this machine, for tests.
+    #[command(subcommand)]
+    Kube(kube::Task),
     /// Format, lints, licences, layers and generated files: whether a change may be merged.
     Check,
     /// Rewrite generated files: protocol messages, OpenAPI, the store's query data.
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(root, &options),
         Task::Bench(options) => bench::run(root, &options),
         Task::Suites(options) => suites::run(root, &options),
+        Task::Kube(task) => kube::run(root, &task),
         Task::Check => check::run(root),
         Task::Generate => generate::run(root),
         Task::Layers => layers::run(root),

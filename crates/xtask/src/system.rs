@@ -1,5 +1,8 @@
 //! Programs that the tests use and a package manager provides.
+//!
+//! Two lists: what every test run needs, and what a Kubernetes on this machine needs besides.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::bail;
@@ -7,7 +10,7 @@ use anyhow::bail;
 use crate::run;
 
 /// One need of the tests.
-struct Need {
+pub(crate) struct Need {
     /// What is looked for, for messages.
     what: &'static str,
     /// Debian's package.
@@ -17,7 +20,8 @@ struct Need {
     present: fn() -> bool,
 }
 
-const NEEDS: &[Need] = &[
+/// For `cargo xtask test`.
+pub(crate) const FOR_TESTS: &[Need] = &[
     Need {
         what: "Postgres",
         package: "postgresql",
@@ -50,13 +54,50 @@ const NEEDS: &[Need] = &[
     },
 ];
 
+/// For `cargo xtask kube`.
+pub(crate) const FOR_KUBERNETES: &[Need] = &[
+    Need {
+        what: "containerd",
+        package: "containerd",
+        purpose: "the nodes' containers",
+        present: || run::on_path("containerd") && run::on_path("ctr"),
+    },
+    Need {
+        what: "runc",
+        package: "runc",
+        purpose: "the nodes' containers",
+        present: || run::on_path("runc"),
+    },
+    Need {
+        what: "network plugins",
+        package: "containernetworking-plugins",
+        purpose: "the network of pods",
+        present: || Path::new("/usr/lib/cni/bridge").is_file(),
+    },
+    Need { what: "iptables", package: "iptables", purpose: "Services", present: || run::on_path("iptables") },
+    Need {
+        what: "conntrack",
+        package: "conntrack",
+        purpose: "Services",
+        present: || run::on_path("conntrack"),
+    },
+    Need { what: "ip", package: "iproute2", purpose: "the nodes' network", present: || run::on_path("ip") },
+    Need {
+        what: "nsenter and unshare",
+        package: "util-linux",
+        purpose: "the nodes' namespaces",
+        present: || run::on_path("nsenter") && run::on_path("unshare"),
+    },
+];
+
 /// Installs what is missing where this process may (as root, with apt), and fails with the names of what is
 /// still missing.
-pub(crate) fn require() -> anyhow::Result<()> {
+pub(crate) fn require(needs: &'static [Need]) -> anyhow::Result<()> {
+    let missing = || needs.iter().filter(|need| !(need.present)()).collect::<Vec<_>>();
     if missing().is_empty() {
         return Ok(());
     }
-    if may_install() {
+    if is_root() && run::on_path("apt-get") {
         let packages: Vec<&str> = missing().iter().map(|need| need.package).collect();
         run::say(&format!("installing {} with apt-get", packages.join(", ")));
         run::run(apt().args(["update", "--quiet=2"]))?;
@@ -75,13 +116,9 @@ pub(crate) fn require() -> anyhow::Result<()> {
     )
 }
 
-fn missing() -> Vec<&'static Need> {
-    NEEDS.iter().filter(|need| !(need.present)()).collect()
-}
-
-fn may_install() -> bool {
-    let root = run::output(Command::new("id").arg("-u")).is_ok_and(|uid| uid.trim() == "0");
-    root && run::on_path("apt-get")
+/// Whether this process may do everything.
+pub(crate) fn is_root() -> bool {
+    run::output(Command::new("id").arg("-u")).is_ok_and(|uid| uid.trim() == "0")
 }
 
 fn apt() -> Command {

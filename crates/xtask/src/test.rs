@@ -30,7 +30,7 @@ struct Sum {
 }
 
 pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
-    system::require()?;
+    system::require(system::FOR_TESTS)?;
     testkit::tools::prepare();
     // First, because the tests drive these programs; `cargo test` alone does not build other packages' bins.
     run::build_programs(root, &[])?;
