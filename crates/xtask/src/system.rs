@@ -1,6 +1,6 @@
 //! Programs that the tests use and a package manager provides.
 //!
-//! Two lists: what every test run needs, and what a Kubernetes on this machine needs besides.
+//! Three lists: what every test run needs, what the benches need, and what a Kubernetes on this machine needs besides.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -51,6 +51,29 @@ pub(crate) const FOR_TESTS: &[Need] = &[
         package: "npm",
         purpose: "the unmodified Heroku CLI plugin",
         present: || run::on_path("npm"),
+    },
+];
+
+/// For `cargo xtask bench`.
+pub(crate) const FOR_BENCH: &[Need] = &[
+    Need {
+        what: "java",
+        package: "default-jre-headless",
+        purpose: "Apache Kafka, to compare with",
+        present: || run::on_path("java"),
+    },
+    Need { what: "mvn", package: "maven", purpose: "fetching Apache Kafka", present: || run::on_path("mvn") },
+    Need {
+        what: "make and a C compiler",
+        package: "build-essential",
+        purpose: "librdkafka's load generator",
+        present: || run::on_path("make") && run::on_path("cc"),
+    },
+    Need {
+        what: "taskset and setpriv",
+        package: "util-linux",
+        purpose: "giving broker and client a core each",
+        present: || run::on_path("taskset") && run::on_path("setpriv"),
     },
 ];
 
@@ -110,7 +133,7 @@ pub(crate) fn require(needs: &'static [Need]) -> anyhow::Result<()> {
     let lines: Vec<String> = left.iter().map(|need| format!("{}: {}", need.what, need.purpose)).collect();
     let packages: Vec<&str> = left.iter().map(|need| need.package).collect();
     bail!(
-        "the tests need programs that are not installed:\n  {}\nOn Debian or Ubuntu: apt-get install {}",
+        "programs are needed that are not installed:\n  {}\nOn Debian or Ubuntu: apt-get install {}",
         lines.join("\n  "),
         packages.join(" ")
     )
