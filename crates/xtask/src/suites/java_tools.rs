@@ -46,7 +46,7 @@ pub(super) fn run(setting: &Setting<'_>) -> anyhow::Result<Vec<TestResult>> {
         command.arg(&script).arg(case).current_dir(&dir);
         command.env("BOOTSTRAP", &broker.address).env("JARS", &jars);
         let ended = limit::run(&mut command, dir.join("case.log"))?;
-        Ok(vec![TestResult::new(case, ended.outcome, ended.took, &ended.why)])
+        Ok(vec![setting.note(case, ended.outcome, ended.took, &ended.why)])
     })
 }
 

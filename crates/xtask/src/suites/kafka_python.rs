@@ -57,7 +57,7 @@ pub(super) fn run(setting: &Setting<'_>) -> anyhow::Result<Vec<TestResult>> {
     let results: Vec<TestResult> = fs::read_to_string(&report)?
         .lines()
         .filter_map(parse)
-        .map(|(name, outcome, took, why)| TestResult::new(&name, outcome, took, &why))
+        .map(|(name, outcome, took, why)| setting.note(&name, outcome, took, &why))
         .collect();
     ensure!(!results.is_empty(), "no test ran: {} (see {})", ended.why, ended.log.display());
     Ok(results)

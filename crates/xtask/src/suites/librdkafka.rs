@@ -246,7 +246,7 @@ fn run_group(
             _ if ended.why == "time limit" => (Outcome::Failed, ended.why.clone()),
             _ => (Outcome::Failed, said(&log, "failed at ")),
         };
-        TestResult::new(name, outcome, took, &why)
+        setting.note(name, outcome, took, &why)
     };
     Ok(group.names.iter().map(result).collect())
 }

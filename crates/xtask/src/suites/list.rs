@@ -72,6 +72,18 @@ impl List {
         Ok(List { tests })
     }
 
+    /// What to call an outcome.
+    pub(super) fn word(&self, name: &str, outcome: Outcome) -> &'static str {
+        match (self.tests.get(name), outcome) {
+            (Some(_), Outcome::Passed) => "pass",
+            (Some(Expected::Passing), _) => "FAIL",
+            (Some(Expected::NotYet), _) => "not yet",
+            (Some(Expected::Either), Outcome::Failed) => "fail, and no matter",
+            (Some(Expected::Either), Outcome::Skipped) => "skip",
+            (None, _) => "UNKNOWN",
+        }
+    }
+
     /// The tests that must pass and did not.
     pub(super) fn broken(&self, results: &[TestResult]) -> Vec<String> {
         let must = |name: &String| self.tests.get(name) == Some(&Expected::Passing);

@@ -8,7 +8,7 @@
 //! | suite | what | tests | first install | run |
 //! | --- | --- | --- | --- | --- |
 //! | `librdkafka` | its own tests, from the sources in the crate `rdkafka-sys` | 105 | 4 min | 12 min |
-//! | `rust-rdkafka` | the integration tests in the crate `rdkafka` | 51 | 4 min | 1 min |
+//! | `rust-rdkafka` | the integration tests in the crate `rdkafka` | 43 | 4 min | 3 min |
 //! | `kafka-python` | the integration tests in the source archive | 56 | 20 s | 30 s |
 //! | `java-tools` | cases over Apache Kafka's own tools, `tests/suites/java-tools` | 45 | 10 s | 10 min |
 //!
@@ -30,13 +30,14 @@ mod rust_rdkafka;
 mod side_by_side;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use regex::Regex;
 
 use crate::run;
 use list::List;
-use result::TestResult;
+use result::{Outcome, TestResult};
 
 /// Tests with timeouts of their own fail on a busy machine, and some have races between their own threads, so a few that
 /// fail get a second chance by themselves. When more fail, it is the broker.
@@ -69,6 +70,17 @@ struct Setting<'a> {
     /// For data and logs of this run; logs of failed tests stay there.
     scratch: &'a Path,
     filter: &'a Filter,
+    list: &'a List,
+}
+
+impl Setting<'_> {
+    /// Notes a result and shows it at once: suites take minutes.
+    fn note(&self, name: &str, outcome: Outcome, took: Duration, why: &str) -> TestResult {
+        let word = self.list.word(name, outcome);
+        let comment = if why.is_empty() { String::new() } else { format!("  # {why}") };
+        run::say(&format!("{word} {name} {:.1} s{comment}", took.as_secs_f64()));
+        TestResult { name: name.to_owned(), outcome, why: why.to_owned() }
+    }
 }
 
 /// Which tests are wanted.
@@ -152,7 +164,8 @@ fn run_all<'a>(
         let run = |name: &str, filter: &Filter| {
             let scratch = scratch.path().join(name);
             std::fs::create_dir(&scratch)?;
-            let setting = Setting { broker, pieces: &pieces, cache: &cache, scratch: &scratch, filter };
+            let setting =
+                Setting { broker, pieces: &pieces, cache: &cache, scratch: &scratch, filter, list: &list };
             (suite.run)(&setting).with_context(|| format!("suite {}", suite.name))
         };
         let mut results = run("first", filter)?;

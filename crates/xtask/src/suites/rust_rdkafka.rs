@@ -42,7 +42,7 @@ pub(super) fn run(setting: &Setting<'_>) -> anyhow::Result<Vec<TestResult>> {
             command.env("KAFKA_HOST", &broker.address).env("KAFKA_VERSION", KAFKA_VERSION);
             let log = setting.scratch.join(format!("{program}-{}.log", test.replace("::", "-")));
             let ended = limit::run(command.env("RUST_LOG", "off"), log)?;
-            results.push(TestResult::new(&name, ended.outcome, ended.took, &ended.why));
+            results.push(setting.note(&name, ended.outcome, ended.took, &ended.why));
         }
     }
     ensure!(!results.is_empty(), "no test of rust-rdkafka has such a name");

@@ -38,14 +38,15 @@ pub(super) fn run<T: Send>(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::result::Outcome;
     use super::*;
 
     #[test]
     fn every_item_is_worked_on_once_and_an_error_is_handed_on() {
-        let pass = |name: &str| vec![TestResult::new(name, Outcome::Passed, Duration::ZERO, "")];
+        let pass = |name: &str| {
+            let (name, why) = (name.to_owned(), String::new());
+            vec![TestResult { name, outcome: Outcome::Passed, why }]
+        };
         let mut names: Vec<String> = run(vec!["a", "b", "c"], 2, |name| Ok(pass(name)))
             .expect("no errors")
             .into_iter()
