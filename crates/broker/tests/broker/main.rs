@@ -12,5 +12,6 @@ mod hostile;
 mod path;
 mod process;
 mod restart;
+mod scale;
 mod security;
 mod settings;

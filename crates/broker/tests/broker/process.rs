@@ -17,6 +17,8 @@ pub(crate) struct Broker {
     child: Child,
     pub(crate) address: String,
     pub(crate) admin: String,
+    /// How long the start took, as the broker says.
+    pub(crate) ready_ms: u64,
     pub(crate) dir: Arc<TempDir>,
     settings: Vec<String>,
     log: Arc<Mutex<Vec<String>>>,
@@ -71,7 +73,18 @@ impl Broker {
         };
         assert!(ready.starts_with("ready node.id="), "{ready}");
         let (address, admin) = (field("://"), field("admin=http://"));
-        Broker { child, address, admin, dir, settings, log, reader: Some(reader), expected: Vec::new() }
+        let ready_ms = field("took_ms=").parse().expect("a number");
+        Broker {
+            child,
+            address,
+            admin,
+            ready_ms,
+            dir,
+            settings,
+            log,
+            reader: Some(reader),
+            expected: Vec::new(),
+        }
     }
 
     /// Accepts warnings and errors that contain `text`.
@@ -90,6 +103,23 @@ impl Broker {
         let line = status.lines().find(|line| line.starts_with("RssAnon")).expect("Linux");
         let kilobytes: u64 = line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
         kilobytes * 1024
+    }
+
+    /// How many files and sockets it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("alive").count()
+    }
+
+    /// User and system time of all its threads so far.
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        // Fixed by Linux for every architecture that we run on.
+        const TICKS_PER_SECOND: f64 = 100.0;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("alive");
+        // The second field is the command in parentheses and may hold anything; what follows it is regular.
+        let (_, after) = stat.rsplit_once(')').expect("Linux");
+        let ticks =
+            |at: usize| after.split_whitespace().nth(at).expect("Linux").parse::<f64>().expect("a number");
+        (ticks(11) + ticks(12)) / TICKS_PER_SECOND
     }
 
     /// Ends the process as a crash does, and starts another on the same directory.
