@@ -11,6 +11,7 @@ use protocol::messages::create_topics::{
 use protocol::{ApiKey, ErrorCode, Str};
 
 use super::Api;
+use super::config_layers::{self, Layers};
 use crate::config::topic::TOPIC_KEYS;
 use crate::context::Context;
 use crate::internal_topic;
@@ -18,10 +19,6 @@ use crate::metadata::{ChangeError, NewTopic};
 use crate::topics::Settings;
 
 pub(super) const API: Api = Api::new(ApiKey::CreateTopics, 2, 7);
-
-/// Where a value comes from, in Kafka's numbers.
-const SET_FOR_TOPIC: i8 = 1;
-const DEFAULT: i8 = 5;
 
 pub(super) async fn handle(ctx: &Context, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let mut names: BTreeMap<&str, usize> = BTreeMap::new();
@@ -95,7 +92,7 @@ fn create(
         topic_id,
         num_partitions: partitions,
         replication_factor: 1,
-        configs: Some(configs(&settings)),
+        configs: Some(configs(ctx, &settings)),
         ..CreatableTopicResult::default()
     })
 }
@@ -137,14 +134,15 @@ fn partition_count(wanted: &CreatableTopic, node: i32, default: i32) -> Result<i
 }
 
 /// What is in force for a new topic.
-fn configs(settings: &Settings) -> Vec<CreatableTopicConfigs> {
+fn configs(ctx: &Context, settings: &Settings) -> Vec<CreatableTopicConfigs> {
+    let layers = Layers::of(ctx);
     TOPIC_KEYS
         .iter()
         .map(|key| CreatableTopicConfigs {
             name: Str::from_static(key.name),
             value: Some(Str::from((key.get)(&settings.effective))),
             read_only: false,
-            config_source: if settings.own.contains_key(key.name) { SET_FOR_TOPIC } else { DEFAULT },
+            config_source: config_layers::source(&layers.synonyms_of_topic(ctx, key, settings)),
             is_sensitive: false,
         })
         .collect()

@@ -5,29 +5,21 @@
 
 use protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResponse,
-    DescribeConfigsResult, DescribeConfigsSynonym,
+    DescribeConfigsResult,
 };
 use protocol::{ApiKey, ErrorCode, Str};
 
 use super::Api;
+use super::config_layers::{Layers, OF_ALL_BROKERS, OF_CLIENT_METRICS, OF_GROUP, source};
 use super::config_resources::{BROKER, CLIENT_METRICS, GROUP, TOPIC};
-use crate::config::live::{self, Overrides};
+use crate::config::live;
 use crate::config::topic::{TOPIC_KEYS, TopicKey};
-use crate::config::{Config, KEYS, Kind, TopicConfig};
+use crate::config::{Config, KEYS, Kind};
 use crate::context::Context;
 use crate::metadata::record::SettingsOf;
 use crate::topics::Settings;
 
 pub(super) const API: Api = Api::new(ApiKey::DescribeConfigs, 1, 4);
-
-// Where a value comes from, in Kafka's numbers.
-const OF_TOPIC: i8 = 1;
-const OF_BROKER: i8 = 2;
-const OF_ALL_BROKERS: i8 = 3;
-const OF_STATIC: i8 = 4;
-const OF_DEFAULT: i8 = 5;
-const OF_CLIENT_METRICS: i8 = 7;
-const OF_GROUP: i8 = 8;
 
 pub(super) async fn handle(ctx: &Context, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
     let synonyms = request.include_synonyms;
@@ -95,53 +87,6 @@ fn number(kind: Kind) -> i8 {
     }
 }
 
-/// Where the broker-wide value of a setting comes from, nearest first. The last is Kafka's default.
-struct Layers {
-    /// Set by clients for this broker.
-    here: Overrides,
-    /// Set by clients for all brokers.
-    everywhere: Overrides,
-}
-
-impl Layers {
-    fn of(ctx: &Context) -> Layers {
-        let controller = &ctx.broker.controller;
-        let set = |name: &str| controller.settings_of(SettingsOf::Broker, name);
-        Layers { here: set(&controller.own_name()), everywhere: set("") }
-    }
-
-    /// Every layer that has a value for `name`, with its value.
-    fn synonyms(
-        &self,
-        ctx: &Context,
-        name: &'static str,
-        default: Option<String>,
-    ) -> Vec<DescribeConfigsSynonym> {
-        let config = &ctx.broker.config;
-        // Nobody has default addresses or a default id: the command line or the file always says.
-        let always_given =
-            matches!(name, "advertised.listeners" | "listeners" | "node.id" | "broker.id" | "log.dirs");
-        let is_given = always_given || config.given.contains_key(name);
-        let mut synonyms = Vec::new();
-        let mut add = |value: Option<String>, source: i8| {
-            let (name, value) = (Str::from_static(name), value.map(Str::from));
-            synonyms.push(DescribeConfigsSynonym { name, value, source });
-        };
-        for (layer, source) in [(&self.here, OF_BROKER), (&self.everywhere, OF_ALL_BROKERS)] {
-            if let Some(value) = layer.get(name) {
-                add(Some(value.clone()), source);
-            }
-        }
-        if is_given {
-            add(config.printed(name).map(|(value, _)| value), OF_STATIC);
-        }
-        if !always_given {
-            add(default, OF_DEFAULT);
-        }
-        synonyms
-    }
-}
-
 fn of_topic(
     ctx: &Context,
     key: &TopicKey,
@@ -149,19 +94,11 @@ fn of_topic(
     layers: &Layers,
     with_synonyms: bool,
 ) -> DescribeConfigsResourceResult {
-    let value = Some(Str::from((key.get)(&settings.effective)));
-    let mut synonyms = Vec::new();
-    if settings.own.contains_key(key.name) {
-        let (name, value) = (Str::from_static(key.name), value.clone());
-        synonyms.push(DescribeConfigsSynonym { name, value, source: OF_TOPIC });
-    }
-    if let Some(name) = key.broker_name {
-        synonyms.extend(layers.synonyms(ctx, name, Some((key.get)(&TopicConfig::default()))));
-    }
+    let synonyms = layers.synonyms_of_topic(ctx, key, settings);
     DescribeConfigsResourceResult {
         name: Str::from_static(key.name),
-        value,
-        config_source: synonyms.first().map_or(OF_DEFAULT, |nearest| nearest.source),
+        value: Some(Str::from((key.get)(&settings.effective))),
+        config_source: source(&synonyms),
         synonyms: if with_synonyms { synonyms } else { Vec::new() },
         config_type: number(key.kind),
         ..DescribeConfigsResourceResult::default()
@@ -177,7 +114,7 @@ fn of_broker(ctx: &Context, with_synonyms: bool) -> Configs {
             name: Str::from_static(name),
             value: get(&in_force).map(Str::from),
             read_only: !live::is_alterable(name),
-            config_source: synonyms.first().map_or(OF_DEFAULT, |nearest| nearest.source),
+            config_source: source(&synonyms),
             synonyms: if with_synonyms { synonyms } else { Vec::new() },
             config_type: number(kind),
             ..DescribeConfigsResourceResult::default()

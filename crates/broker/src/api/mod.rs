@@ -19,6 +19,7 @@ mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
 mod api_versions;
 mod authorized;
+mod config_layers;
 mod config_resources;
 mod create_partitions;
 mod create_topics;
