@@ -34,6 +34,7 @@ pub(super) struct List {
 /// What a run means.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
+    ran: usize,
     passed: usize,
     must_pass: usize,
     not_yet: usize,
@@ -93,7 +94,7 @@ impl List {
 
     /// Judges results; `whole` if every test of the suite was to run.
     pub(super) fn judge(&self, results: &[TestResult], whole: bool) -> Verdict {
-        let mut verdict = Verdict::default();
+        let mut verdict = Verdict { ran: results.len(), ..Verdict::default() };
         for result in results {
             let TestResult { name, outcome, why } = result;
             let passed = *outcome == Outcome::Passed;
@@ -127,7 +128,7 @@ impl List {
 
 impl Verdict {
     pub(super) fn is_good(&self) -> bool {
-        self.broken.is_empty() && self.absent.is_empty() && self.unknown.is_empty() && self.must_pass > 0
+        self.broken.is_empty() && self.absent.is_empty() && self.unknown.is_empty() && self.ran > 0
     }
 }
 
