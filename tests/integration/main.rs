@@ -7,9 +7,12 @@
 mod bad_input;
 mod broker;
 mod clients;
+mod container;
 mod credentials;
 mod demo;
 mod faults;
 mod heroku;
+mod kubernetes;
 mod platform;
+mod thin_path;
 mod walk;

@@ -1,10 +1,9 @@
-//! The main job: from a REST call to a record, then over a restart, to an empty machine.
+//! The main job on one machine: the thin path, over a restart, to an empty machine.
 
-use serde_json::json;
 use testkit::process::wait_until;
 
-use crate::clients::{self, Access};
 use crate::platform::Platform;
+use crate::{clients, thin_path};
 
 #[test]
 fn from_a_rest_call_to_a_record_over_a_restart_to_nothing() {
@@ -16,21 +15,9 @@ fn from_a_rest_call_to_a_record_over_a_restart_to_nothing() {
     clients::produce(&platform.access(), "orders", &["one", "two"]);
     assert_eq!(clients::consume(&platform.access(), "orders"), ["one", "two"]);
 
-    // Another cluster, asked for twice with one key: made once.
-    let wanted = json!({"plan": "dev", "name": "second"}).to_string().into_bytes();
-    let ask = || {
-        let key = [("idempotency-key", "once")];
-        api.send(reqwest::Method::POST, "/v1/resources", Some(wanted.clone()), &key)
-            .expect("an answer")
-            .expect(202)
-    };
-    let (accepted, again) = (ask(), ask());
-    assert_eq!(accepted["operation"]["id"], again["operation"]["id"]);
-    let operation = accepted["operation"]["id"].as_str().expect("an id");
-    assert_eq!(api.finished(operation), "succeeded");
+    // Another cluster.
+    let second = thin_path::provision(&platform.world, &api, "second");
     assert_eq!(platform.processes("penstock-broker").len(), 2);
-    let second = use_own_credentials(&platform, "second");
-    clients::produce(&second, "events", &["three"]);
 
     // A restart finds everything, and the brokers never noticed.
     let mut brokers = platform.processes("penstock-broker");
@@ -44,11 +31,10 @@ fn from_a_rest_call_to_a_record_over_a_restart_to_nothing() {
     adopted.sort_unstable();
     assert_eq!(brokers, adopted, "brokers are adopted, not started again");
     assert_eq!(clients::consume(&platform.access(), "orders"), ["one", "two"]);
-    assert_eq!(clients::consume(&second, "events"), ["three"]);
+    thin_path::holds(&second);
 
     // One cluster goes, the other stays.
-    let gone = api.delete("/v1/resources/second").expect(202);
-    assert_eq!(api.finished(gone["operation"]["id"].as_str().expect("an id")), "succeeded");
+    thin_path::remove(&api, "second");
     assert_eq!(platform.processes("penstock-broker").len(), 1);
 
     let dir = platform.dir();
@@ -56,24 +42,4 @@ fn from_a_rest_call_to_a_record_over_a_restart_to_nothing() {
     platform.run(&["down", "--purge"]);
     wait_until("nothing runs", || platform.world.processes().is_empty());
     assert!(!dir.exists(), "{} is still there", dir.display());
-}
-
-/// The certificates of a resource through its config vars, and a topic `events` in it.
-fn use_own_credentials(platform: &Platform, resource: &str) -> Access {
-    let api = platform.api();
-    let vars = api.get(&format!("/v1/resources/{resource}/config-vars")).expect(200);
-    // The name before the suffix is that of the attachment.
-    let var = |suffix: &str| {
-        let mut all = vars.as_object().expect("variables").iter();
-        let (_, value) =
-            all.find(|(name, _)| name.ends_with(suffix)).unwrap_or_else(|| panic!("no {suffix}"));
-        value.as_str().expect("text").to_owned()
-    };
-    let file = |name: &str| {
-        let path = platform.world.path().join(format!("second{name}.pem"));
-        std::fs::write(&path, var(name)).expect("write");
-        path
-    };
-    api.topic(resource, "events", 1);
-    Access::mutual_tls(&var("_URL"), &file("_TRUSTED_CERT"), &file("_CLIENT_CERT"), &file("_CLIENT_CERT_KEY"))
 }

@@ -5,6 +5,7 @@
 //! refused, and a status replaces the one before it.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use futures_util::Stream;
 use model::{ClusterId, ClusterIntent, ClusterStatus, Generation};
@@ -63,4 +64,19 @@ pub trait Dispatch: Send + Sync {
     /// status of each cluster, not every one in between. One that [is lost](ClusterStatus::is_lost) says that the
     /// intent of its cluster got lost and must be published again. Ends only when the agents end.
     fn statuses(&self) -> impl Stream<Item = ClusterStatus> + Send;
+}
+
+/// A shared dispatch is one.
+impl<D: Dispatch> Dispatch for Arc<D> {
+    fn publish(&self, intent: &ClusterIntent) -> impl Future<Output = Result<(), DispatchError>> + Send {
+        D::publish(self, intent)
+    }
+
+    fn withdraw(&self, cluster: ClusterId) -> impl Future<Output = Result<(), DispatchError>> + Send {
+        D::withdraw(self, cluster)
+    }
+
+    fn statuses(&self) -> impl Stream<Item = ClusterStatus> + Send {
+        D::statuses(self)
+    }
 }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::machine::Machine;
+use crate::metrics::Metrics;
 use crate::substrate::{Performed, Substrate, SubstrateError};
 
 /// Least time between two looks, however often something claims to have changed. Too short for a person or a client
@@ -20,7 +21,7 @@ use crate::substrate::{Performed, Substrate, SubstrateError};
 const LEAST_PAUSE: Duration = Duration::from_millis(5);
 
 /// What a driver works with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Driver<S, C> {
     /// Where the brokers are.
     pub substrate: S,
@@ -30,12 +31,16 @@ pub struct Driver<S, C> {
     pub cluster: ClusterId,
     /// What is wanted. Its sender sees to it that generations only grow; its end ends the driver.
     pub intents: watch::Receiver<ClusterIntent>,
+    /// What is counted about it.
+    pub metrics: Metrics,
 }
 
 impl<S: Substrate, C: Clock> Driver<S, C> {
     /// Drives the cluster until the sender of its intents is dropped. Every status is handed to `say`.
     pub async fn run(mut self, say: impl Fn(ClusterStatus)) {
         let (substrate, clock, cluster) = (&self.substrate, &self.clock, self.cluster);
+        let metrics = self.metrics.clone();
+        let mut share = metrics.share();
         let mut machine = Machine::new();
         let mut underway = FuturesUnordered::new();
         let mut blind: Option<String> = None;
@@ -49,6 +54,7 @@ impl<S: Substrate, C: Clock> Driver<S, C> {
                     seen = &mut look => break seen,
                     // Actions go on while we look. What we see may be older than their end: look once more.
                     Some((action, outcome)) = underway.next() => {
+                        metrics.ended(&action, &outcome);
                         finished(&mut machine, clock, cluster, &action, &outcome);
                         missed = true;
                     }
@@ -60,6 +66,7 @@ impl<S: Substrate, C: Clock> Driver<S, C> {
                 tracing::warn!(cluster.id = %cluster, "looking at cluster {cluster} failed: {failure}");
             }
             blind = failure;
+            metrics.stepped(blind.is_none());
             let seen = seen.unwrap_or_else(|error| Observed::blind(looked_at, error.sentence()));
             let intent = self.intents.borrow_and_update().clone();
             let decision = machine.step(clock.now(), &intent, &seen);
@@ -68,9 +75,14 @@ impl<S: Substrate, C: Clock> Driver<S, C> {
                 tracing::info!(cluster.id = %cluster, cluster.name = %intent.name, "{}", brief(&action));
                 underway.push(perform(substrate, clock, cluster, action));
             }
+            share.underway(underway.len());
+            share.held(machine.memory().holds.len());
             let wake_at = if missed { looked_at } else { decision.wake_at };
             tokio::select! {
-                Some((action, outcome)) = underway.next() => finished(&mut machine, clock, cluster, &action, &outcome),
+                Some((action, outcome)) = underway.next() => {
+                    metrics.ended(&action, &outcome);
+                    finished(&mut machine, clock, cluster, &action, &outcome);
+                }
                 changed = self.intents.changed() => if changed.is_err() { return },
                 () = substrate.changed(cluster) => {}
                 () = clock.sleep_until(wake_at) => {}

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::{ClusterId, ClusterIntent};
 use tokio::sync::{Mutex, watch};
@@ -14,7 +15,12 @@ use crate::board::Board;
 use crate::clock::Clock;
 use crate::dispatch::DispatchError;
 use crate::driver::Driver;
+use crate::metrics::Metrics;
 use crate::substrate::Substrate;
+
+/// The pause before a driver that broke down is started again: long enough that one which breaks down at once costs
+/// nothing, short enough that its cluster hardly waits.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// The agents. A cheap handle; clones are the same.
 #[derive(Debug)]
@@ -27,6 +33,7 @@ struct Inner<S, C> {
     substrate: S,
     clock: C,
     board: Board,
+    metrics: Metrics,
     /// Held while an intent is stored, so that two of one cluster cannot overtake each other.
     agents: Mutex<BTreeMap<ClusterId, Agent>>,
 }
@@ -51,11 +58,20 @@ where
 {
     /// A fleet that follows these intents, at most one for each cluster. To be called in a tokio runtime.
     pub fn new(substrate: S, clock: C, intents: impl IntoIterator<Item = ClusterIntent>) -> Fleet<S, C> {
-        let board = Board::default();
-        let start =
-            |intent: ClusterIntent| (intent.cluster, Agent::start(&substrate, &clock, &board, intent));
+        Fleet::measured(substrate, clock, Metrics::default(), intents)
+    }
+
+    /// The same, counting in these metrics.
+    pub fn measured(
+        substrate: S,
+        clock: C,
+        metrics: Metrics,
+        intents: impl IntoIterator<Item = ClusterIntent>,
+    ) -> Fleet<S, C> {
+        let inner = Inner { substrate, clock, board: Board::default(), metrics, agents: Mutex::default() };
+        let start = |intent: ClusterIntent| (intent.cluster, inner.start(intent));
         let agents = intents.into_iter().map(start).collect();
-        Fleet { inner: Arc::new(Inner { substrate, clock, board, agents: Mutex::new(agents) }) }
+        Fleet { inner: Arc::new(Inner { agents: Mutex::new(agents), ..inner }) }
     }
 
     /// What the agents say.
@@ -80,8 +96,7 @@ where
             return Ok(());
         }
         store(intent)?;
-        let Inner { substrate, clock, board, .. } = &*self.inner;
-        agents.insert(intent.cluster, Agent::start(substrate, clock, board, intent.clone()));
+        agents.insert(intent.cluster, self.inner.start(intent.clone()));
         Ok(())
     }
 
@@ -108,20 +123,46 @@ where
     }
 }
 
-impl Agent {
-    fn start<S, C>(substrate: &S, clock: &C, board: &Board, intent: ClusterIntent) -> Agent
-    where
-        S: Substrate + Clone + 'static,
-        C: Clock + Clone + 'static,
-    {
+impl<S, C> Inner<S, C>
+where
+    S: Substrate + Clone + 'static,
+    C: Clock + Clone + 'static,
+{
+    fn start(&self, intent: ClusterIntent) -> Agent {
         let cluster = intent.cluster;
         let (intents, receiver) = watch::channel(intent);
-        let driver =
-            Driver { substrate: substrate.clone(), clock: clock.clone(), cluster, intents: receiver };
-        let board = board.clone();
-        Agent { intents, driver: tokio::spawn(driver.run(move |status| board.post(status))) }
+        let driver = Driver {
+            substrate: self.substrate.clone(),
+            clock: self.clock.clone(),
+            cluster,
+            intents: receiver,
+            metrics: self.metrics.clone(),
+        };
+        Agent { intents, driver: tokio::spawn(keep_driving(driver, self.board.clone())) }
     }
+}
 
+/// Drives until the agent is stopped. A driver that breaks down takes nothing along: another one begins with what it sees.
+async fn keep_driving<S, C>(driver: Driver<S, C>, board: Board)
+where
+    S: Substrate + Clone + 'static,
+    C: Clock + Clone + 'static,
+{
+    let cluster = driver.cluster;
+    loop {
+        let board = board.clone();
+        // A task of its own, so that a panic ends it and not this one.
+        let broken = match tokio::spawn(driver.clone().run(move |status| board.post(status))).await {
+            Ok(()) => return,
+            Err(error) => error,
+        };
+        tracing::error!(cluster.id = %cluster, "the driver of cluster {cluster} broke down and is started again: {broken}");
+        driver.metrics.driver_restarted();
+        tokio::time::sleep(RESTART_PAUSE).await;
+    }
+}
+
+impl Agent {
     async fn stop(self) {
         drop(self.intents);
         if let Err(error) = self.driver.await {
@@ -145,3 +186,6 @@ fn is_news(current: &ClusterIntent, offered: &ClusterIntent) -> Result<bool, Dis
         false => Err(DispatchError::Different { cluster, generation: offered.generation }),
     }
 }
+
+#[cfg(test)]
+mod tests;

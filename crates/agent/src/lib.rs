@@ -6,6 +6,7 @@
 //! - [`machine`] turns intent and observation into actions and a status, with a little memory and no I/O;
 //! - [`driver`] is the loop around it: observe, step, perform;
 //! - [`probe`] asks a broker how it is, for substrates that run the real one;
+//! - [`metrics`] is what is counted about all of it;
 //! - [`fleet`] is all drivers of one process, and [`board`] where they put up what they say.
 //!
 //! Both seams have more than one user from the first day: child processes on one machine (`local`) and a fake world
@@ -20,6 +21,7 @@ pub mod dispatch;
 pub mod driver;
 pub mod fleet;
 pub mod machine;
+pub mod metrics;
 pub mod probe;
 pub mod substrate;
 
@@ -29,5 +31,6 @@ pub use dispatch::{Dispatch, DispatchError};
 pub use driver::Driver;
 pub use fleet::Fleet;
 pub use machine::Machine;
+pub use metrics::Metrics;
 pub use planner::Decision;
 pub use substrate::{Performed, Substrate, SubstrateError};

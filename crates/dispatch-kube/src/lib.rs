@@ -29,7 +29,6 @@ mod request;
 mod tests;
 
 use agent::{Board, Dispatch, DispatchError};
-use crd::intent::Placement;
 use crd::{KafkaCluster, labels};
 use futures_util::Stream;
 use kube::{Api, Client};
@@ -39,6 +38,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use connect::{ConnectError, Connection, Source};
+pub use crd::intent::Placement;
 pub use metrics::Metrics;
 
 use publish::Publisher;

@@ -88,14 +88,19 @@ impl MasterKey {
         MasterKey { key: SecretBox::new(Box::new(bytes)), id }
     }
 
+    /// Reads the key from a file that somebody else provides, for instance a mounted secret: its group may read it too.
+    pub fn load(path: &Path) -> Result<MasterKey, KeyFileError> {
+        read(path, 0o027)?.ok_or_else(|| io_error(path, "read", io::ErrorKind::NotFound.into()))
+    }
+
     /// Reads the key from a file, or makes a new key and the file (mode 0600) if there is none. When two processes
     /// find no file at the same moment, one key wins and both use it.
     pub fn load_or_create(path: &Path) -> Result<MasterKey, KeyFileError> {
-        match read(path)? {
+        match read(path, 0o077)? {
             Some(key) => Ok(key),
             None => {
                 create(path)?;
-                read(path)?.ok_or_else(|| io_error(path, "read back", io::ErrorKind::NotFound.into()))
+                read(path, 0o077)?.ok_or_else(|| io_error(path, "read back", io::ErrorKind::NotFound.into()))
             }
         }
     }
@@ -159,7 +164,8 @@ fn io_error(path: &Path, what: &'static str, source: io::Error) -> KeyFileError 
     KeyFileError::Io { path: path.to_owned(), what, source }
 }
 
-fn read(path: &Path) -> Result<Option<MasterKey>, KeyFileError> {
+/// Reads a key, if the file is there and none of these permissions are.
+fn read(path: &Path, unwanted: u32) -> Result<Option<MasterKey>, KeyFileError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -167,7 +173,7 @@ fn read(path: &Path) -> Result<Option<MasterKey>, KeyFileError> {
     };
     let mode =
         fs::metadata(path).map_err(|error| io_error(path, "read", error))?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    if mode & unwanted != 0 {
         return Err(KeyFileError::Exposed { path: path.to_owned(), mode });
     }
     let bytes = BASE64.decode(text.trim()).ok().and_then(|bytes| <[u8; KEY_BYTES]>::try_from(bytes).ok());
@@ -233,6 +239,19 @@ mod tests {
         let envelope = key().seal("c", b"secret");
         let other = MasterKey::from_bytes([8; KEY_BYTES]);
         assert_eq!(other.open("c", &envelope).unwrap_err(), OpenError::OtherKey);
+    }
+
+    #[test]
+    fn a_key_that_somebody_provides_may_be_read_by_its_group_and_is_never_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("master.key");
+        assert!(matches!(MasterKey::load(&path), Err(KeyFileError::Io { what: "read", .. })));
+        assert!(!path.exists());
+        let made = MasterKey::load_or_create(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
+        assert_eq!(MasterKey::load(&path).unwrap().id, made.id);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+        assert!(matches!(MasterKey::load(&path), Err(KeyFileError::Exposed { mode: 0o444, .. })));
     }
 
     #[test]

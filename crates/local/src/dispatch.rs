@@ -6,7 +6,7 @@
 use std::io;
 
 use agent::clock::System;
-use agent::{Board, Dispatch, DispatchError, Fleet};
+use agent::{Board, Dispatch, DispatchError, Fleet, Metrics};
 use futures_util::Stream;
 use model::{ClusterId, ClusterIntent, ClusterStatus};
 use thiserror::Error;
@@ -41,7 +41,7 @@ pub struct InProcess {
 
 impl InProcess {
     /// Takes up every cluster whose intent was stored.
-    pub fn resume(local: Local) -> Result<InProcess, ResumeError> {
+    pub fn resume(local: Local, metrics: Metrics) -> Result<InProcess, ResumeError> {
         let mut intents = Vec::new();
         for cluster in local.root().clusters().map_err(ResumeError::List)? {
             let read = |source| ResumeError::Read { cluster, source };
@@ -50,7 +50,7 @@ impl InProcess {
             }
         }
         tracing::info!(clusters = intents.len(), "took up {} clusters", intents.len());
-        let fleet = Fleet::new(local.clone(), System, intents);
+        let fleet = Fleet::measured(local.clone(), System, metrics, intents);
         Ok(InProcess { local, fleet })
     }
 

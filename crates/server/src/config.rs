@@ -21,6 +21,34 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Print the OpenAPI document of the API and end.
     Openapi,
+    /// Bring the database's schema up to date and end. Servers do it too when they start; this lets a deployment do it
+    /// first, once.
+    Migrate(Database),
+    /// Print a new token of an account and end; the account is made if it is not there.
+    IssueToken(IssueToken),
+}
+
+/// Where Postgres is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Database {
+    /// Where Postgres is: postgres://user:password@host:port/database.
+    #[arg(long, env = "PENSTOCK_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: SecretString,
+}
+
+/// For whom a token is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct IssueToken {
+    #[command(flatten)]
+    pub(crate) database: Database,
+
+    /// The name of the account.
+    #[arg(long)]
+    pub(crate) account: String,
+
+    /// What lists of tokens call it.
+    #[arg(long, default_value = "issued by the operator of the platform")]
+    pub(crate) label: String,
 }
 
 /// How to serve.
@@ -38,17 +66,33 @@ pub(crate) struct Serve {
     #[arg(long = "public-name", env = "PENSTOCK_PUBLIC_NAMES", value_delimiter = ',')]
     pub(crate) public_names: Vec<String>,
 
-    /// Where Postgres is: postgres://user:password@host:port/database.
-    #[arg(long, env = "PENSTOCK_DATABASE_URL", hide_env_values = true)]
-    pub(crate) database_url: SecretString,
+    /// Directory with the server's certificate chain (tls.crt), its key (tls.key) and, for clients to pin, its authority
+    /// (ca.crt), as Kubernetes mounts a TLS secret. Read again when it changes. By default the server makes its own.
+    #[arg(long, env = "PENSTOCK_TLS")]
+    pub(crate) tls: Option<PathBuf>,
+
+    /// File with the key under which secrets in the database are sealed: 32 bytes in base64. Every server of a database
+    /// needs the same. By default DIR/master.key, made when it is not there.
+    #[arg(long, env = "PENSTOCK_MASTER_KEY")]
+    pub(crate) master_key: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) database: Database,
+
+    /// What lists call the place where clusters run.
+    #[arg(long, env = "PENSTOCK_REGION", default_value = "local")]
+    pub(crate) region: String,
 
     /// What brokers run on.
     #[arg(long, env = "PENSTOCK_SUBSTRATE", value_enum, default_value_t = Substrate::Local)]
     pub(crate) substrate: Substrate,
 
-    /// The broker program. By default the one beside this program.
+    /// The broker program of the local substrate. By default the one beside this program.
     #[arg(long, env = "PENSTOCK_BROKER_BINARY")]
     pub(crate) broker_binary: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) kubernetes: Kubernetes,
 
     /// Keep an account of this name, with a valid token of it in DIR/owner.token.
     #[arg(long, env = "PENSTOCK_OWNER")]
@@ -63,9 +107,61 @@ pub(crate) struct Serve {
     pub(crate) log_format: logs::Format,
 }
 
+/// Where the Kubernetes substrate publishes clusters.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Kubernetes {
+    /// The kubeconfig file. By default the one that KUBECONFIG names, else the account of the pod that the server runs
+    /// in, else ~/.kube/config.
+    #[arg(long, env = "PENSTOCK_KUBECONFIG")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// The namespace of all clusters. By default that of the kubeconfig's context, or of the pod.
+    #[arg(long, env = "PENSTOCK_KUBE_NAMESPACE")]
+    pub(crate) kube_namespace: Option<String>,
+
+    /// The storage class of brokers. By default Kubernetes chooses.
+    #[arg(long, env = "PENSTOCK_STORAGE_CLASS")]
+    pub(crate) storage_class: Option<String>,
+}
+
 /// What brokers run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Substrate {
     /// Processes on this machine.
     Local,
+    /// Pods, kept by penstock-operator.
+    Kubernetes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from([&["penstock-server"], arguments].concat())
+    }
+
+    #[test]
+    fn serving_needs_a_directory_and_a_database() {
+        let serve = parse(&["--dir", "/d", "--database-url", "postgres://p"]).unwrap().serve.unwrap();
+        assert_eq!(serve.substrate, Substrate::Local);
+        assert!(parse(&["--dir", "/d"]).is_err());
+        let kubernetes =
+            ["--dir", "/d", "--database-url", "p", "--substrate", "kubernetes", "--kube-namespace", "fleet"];
+        let serve = parse(&kubernetes).unwrap().serve.unwrap();
+        assert_eq!(
+            (serve.substrate, &*serve.kubernetes.kube_namespace.unwrap()),
+            (Substrate::Kubernetes, "fleet")
+        );
+    }
+
+    #[test]
+    fn a_command_needs_what_it_uses_and_nothing_of_serving() {
+        let arguments = parse(&["migrate", "--database-url", "postgres://p"]).unwrap();
+        assert!(matches!(arguments.command, Some(Command::Migrate(_))) && arguments.serve.is_none());
+        let arguments = parse(&["issue-token", "--database-url", "p", "--account", "acme"]).unwrap();
+        assert!(matches!(arguments.command, Some(Command::IssueToken(_))));
+        assert!(parse(&["issue-token", "--database-url", "p"]).is_err());
+        assert!(parse(&["--dir", "/d", "migrate", "--database-url", "p"]).is_err());
+    }
 }

@@ -1,7 +1,9 @@
-//! The server's certificate. A local CA, made once per directory, signs a fresh one at each start: clients pin the CA,
-//! so nothing has to be told to them when names or dates change.
+//! The server's own certificate. A local CA, made once per directory, signs a fresh one at each start: clients pin the CA,
+//! so nothing has to be told to them when names or dates change. One that somebody else provides is in
+//! [`crate::provided`].
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -26,10 +28,17 @@ pub(crate) struct Identity {
     pub(crate) tls: Arc<ServerConfig>,
     /// The file that holds the CA's certificate.
     pub(crate) ca_file: PathBuf,
+    /// Takes up renewed certificates, for as long as it runs.
+    pub(crate) renewals: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// What connections may speak.
+pub(crate) fn protocols() -> Vec<Vec<u8>> {
+    vec![b"h2".to_vec(), b"http/1.1".to_vec()]
 }
 
 /// Reads or makes the CA in `dir`, and issues a certificate for this machine's names and `public_names`.
-pub(crate) fn prepare(dir: &Path, public_names: &[String], now: Timestamp) -> anyhow::Result<Identity> {
+pub(crate) fn make(dir: &Path, public_names: &[String], now: Timestamp) -> anyhow::Result<Identity> {
     let ca_dir = dir.join("ca");
     std::fs::create_dir_all(&ca_dir).with_context(|| format!("cannot make {}", ca_dir.display()))?;
     let ca_file = ca_dir.join("ca.pem");
@@ -47,8 +56,9 @@ pub(crate) fn prepare(dir: &Path, public_names: &[String], now: Timestamp) -> an
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .context("the server's certificate cannot be used")?;
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Identity { tls: Arc::new(tls), ca_file })
+    tls.alpn_protocols = protocols();
+    // It outlives the process: nothing to renew.
+    Ok(Identity { tls: Arc::new(tls), ca_file, renewals: Box::pin(std::future::ready(())) })
 }
 
 /// The key is written before the certificate: whoever finds a certificate finds its key.
@@ -80,9 +90,9 @@ mod tests {
     fn the_authority_outlives_a_restart() {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
-        let first = prepare(dir.path(), &[], Timestamp(1_795_478_400_000)).unwrap();
+        let first = make(dir.path(), &[], Timestamp(1_795_478_400_000)).unwrap();
         let ca = std::fs::read(&first.ca_file).unwrap();
-        let second = prepare(dir.path(), &["example.org".to_owned()], Timestamp(1_795_478_500_000)).unwrap();
+        let second = make(dir.path(), &["example.org".to_owned()], Timestamp(1_795_478_500_000)).unwrap();
         assert_eq!(std::fs::read(&second.ca_file).unwrap(), ca);
     }
 }

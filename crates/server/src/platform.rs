@@ -1,16 +1,15 @@
 //! The order of things: what is made before what, what runs beside what, and what ends first.
 
-use std::collections::BTreeMap;
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use agent::clock::System;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use control::{Control, Problem, Settings};
 use keyring::seal::MasterKey;
-use local::{InProcess, Local};
 use model::{FeatureLevel, Release};
 use reconciler::Reconciler;
 use secrecy::ExposeSecret;
@@ -20,22 +19,17 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Serve, Substrate};
+use crate::config::{Database, Serve};
 use crate::directory::Directory;
 use crate::probes::Prepared;
-use crate::{https, identity, owner, probes, signals};
-
-/// The one region of an installation on one machine.
-const REGION: &str = "local";
+use crate::substrate::Substrate;
+use crate::{https, identity, owner, probes, provided, signals};
 
 /// The broker release that comes with this server: both are built from one source.
 const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
 /// The metadata level of that release.
 const FEATURE_LEVEL: FeatureLevel = FeatureLevel(1);
-
-/// The broker program beside this one.
-const BROKER: &str = "penstock-broker";
 
 /// Between two tries to reach Postgres while the server starts. A private Postgres that starts at the same time needs
 /// some hundred milliseconds.
@@ -46,29 +40,35 @@ pub(crate) async fn run(serve: Serve) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     signals::listen(&stop, serve.stop_with_stdin)?;
     let directory = Directory::take(&serve.dir)?;
-    let identity = identity::prepare(directory.path(), &serve.public_names, System::now())?;
+    let identity = match &serve.tls {
+        Some(dir) => provided::read(dir)?,
+        None => identity::make(directory.path(), &serve.public_names, System::now())?,
+    };
     let listener = listen(serve.listen).await?;
     let address = listener.local_addr().context("cannot tell the address that was taken")?;
-    let dispatch = substrate(&serve, directory.path())?;
-    let control = control(&serve, directory.path())?;
-
     let registry = Registry::new();
+    let keys = Keys::load(&serve, directory.path())?;
+    let control = control(&serve, keys.master, &registry)?;
+    let release = Release(RELEASE.to_owned());
+    let substrate = Arc::new(Substrate::open(&serve, directory.path(), &release, &registry).await?);
+
     let prepared = Prepared::default();
-    let console_key = MasterKey::load_or_create(&directory.path().join("console.key"))?;
     let routes = api::router(control.control.clone(), api::Metrics::register(&registry))
-        .merge(console::router(control.control.clone(), &console_key, System::now))
+        .merge(console::router(control.control.clone(), &keys.console, System::now))
         .merge(probes::routes(control.control.clone(), registry.clone(), prepared.clone()));
     let tls = TlsAcceptor::from(identity.tls);
     let connections =
         tokio::spawn(https::serve(listener, tls, routes, https::Metrics::register(&registry), stop.clone()));
+    let renewals = tokio::spawn(stop.clone().run_until_cancelled_owned(identity.renewals));
 
     let reconciler = Reconciler::new(
         control.store,
         control.control.clone(),
-        dispatch.clone(),
+        Arc::clone(&substrate),
         System::now,
         Default::default(),
-    );
+    )
+    .measured(&registry);
     let reconcile_stop = stop.clone();
     let ready = async {
         prepare(&control.control, &serve, directory.path()).await?;
@@ -85,7 +85,8 @@ pub(crate) async fn run(serve: Serve) -> anyhow::Result<()> {
     stop.cancel();
     // Requests first, since they use everything else; then the agents; brokers go on.
     connections.await.context("a part of the server ended by a mistake")?;
-    dispatch.stop().await;
+    renewals.await.context("a part of the server ended by a mistake")?;
+    substrate.stop().await;
     result
 }
 
@@ -98,26 +99,30 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-fn substrate(serve: &Serve, dir: &Path) -> anyhow::Result<InProcess> {
-    let Substrate::Local = serve.substrate;
-    let broker = broker_binary(serve.broker_binary.as_deref())?;
-    let releases = BTreeMap::from([(Release(RELEASE.to_owned()), broker)]);
-    let config = local::Config { dir: dir.to_owned(), releases, host: IpAddr::V4(Ipv4Addr::LOCALHOST) };
-    let local = Local::open(config)?;
-    InProcess::resume(local).context("cannot take up the clusters of this directory")
+/// The keys of the server.
+struct Keys {
+    /// Seals secrets in the database.
+    master: MasterKey,
+    /// Signs sessions of the console.
+    console: MasterKey,
 }
 
-fn broker_binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let path = match named {
-        Some(path) => path.to_owned(),
-        None => {
-            std::env::current_exe().context("cannot tell where this program lies")?.with_file_name(BROKER)
-        }
-    };
-    if !path.is_file() {
-        bail!("there is no broker program {}; build it, or name it with --broker-binary", path.display());
+impl Keys {
+    /// Where the master key is provided, all servers share it, and the console's key is derived from it: whoever signed
+    /// in at one server is signed in at all of them.
+    fn load(serve: &Serve, dir: &Path) -> anyhow::Result<Keys> {
+        Ok(match &serve.master_key {
+            Some(path) => {
+                let master = MasterKey::load(path)?;
+                let console = MasterKey::from_bytes(*master.derive("console sessions").expose_secret());
+                Keys { master, console }
+            }
+            None => Keys {
+                master: MasterKey::load_or_create(&dir.join("master.key"))?,
+                console: MasterKey::load_or_create(&dir.join("console.key"))?,
+            },
+        })
     }
-    path.canonicalize().with_context(|| format!("cannot find {}", path.display()))
 }
 
 struct Controlled {
@@ -125,17 +130,20 @@ struct Controlled {
     store: Store,
 }
 
-fn control(serve: &Serve, dir: &Path) -> anyhow::Result<Controlled> {
-    let store =
-        Store::connect(serve.database_url.expose_secret()).context("the database URL cannot be used")?;
-    let master_key = MasterKey::load_or_create(&dir.join("master.key"))?;
+fn control(serve: &Serve, master_key: MasterKey, registry: &Registry) -> anyhow::Result<Controlled> {
+    let store = store(&serve.database)?.measured(registry);
     let settings = Settings {
-        region: REGION.to_owned(),
+        region: serve.region.clone(),
         release: Release(RELEASE.to_owned()),
         feature_level: FEATURE_LEVEL,
     };
     let control = Control::new(settings, store.clone(), master_key, System::now);
     Ok(Controlled { control, store })
+}
+
+/// The handle to the database; nothing is connected yet.
+pub(crate) fn store(database: &Database) -> anyhow::Result<Store> {
+    Store::connect(database.database_url.expose_secret()).context("the database URL cannot be used")
 }
 
 /// Brings the database up to date, waiting for Postgres as long as it takes.

@@ -1,17 +1,22 @@
 //! `cargo xtask test`: every test of the project.
 //!
-//! All test programs share one disposable Postgres that lives as long as this command. The integration tests
-//! (`tests/`) are members of the workspace like any other and drive the programs built here.
+//! All test programs share one disposable Postgres and one Kubernetes that live as long as this command. The integration
+//! tests (`tests/`) are members of the workspace like any other and drive the programs built here.
+//!
+//! Where nothing is cached, the Kubernetes takes six minutes of two cores to compile. That runs beside the build of our
+//! own programs and at the lowest priority, and is waited for before the first test: tests on a machine that compiles
+//! would measure the compiler.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use postgres::{Durability, Managed};
 use secrecy::ExposeSecret as _;
 
-use crate::{run, suites, system};
+use crate::{charts, run, suites, system};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -31,9 +36,15 @@ struct Sum {
 
 pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     system::require(system::FOR_TESTS)?;
+    let kubernetes = Kubernetes::begin(root);
     testkit::tools::prepare();
     // First, because the tests drive these programs; `cargo test` alone does not build other packages' bins.
     run::build_programs(root, &[])?;
+    let archives = kube::write_images(root)?;
+    // Before the cluster starts, which would only wait.
+    let what = options.more.iter().take_while(|word| *word != "--");
+    run::run(run::cargo(root).args(["test", "--workspace", "--no-run", "--quiet"]).args(what))?;
+    let kubernetes = kubernetes.start(&archives)?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let dir = std::env::temp_dir().join(format!("penstock-test-run-{}", std::process::id()));
@@ -43,15 +54,72 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     let mut cargo = run::cargo(root);
     cargo.args(["test", "--workspace", "--no-fail-fast"]).args(&options.more);
     cargo.env(testkit::SERVER_VARIABLE, server.url().expose_secret());
-    let (sum, succeeded) = sum_up(&mut cargo)?;
+    cargo.envs(kubernetes.variables());
+    let tested = sum_up(&mut cargo);
     drop(server);
+    kubernetes.end()?;
+    let (sum, succeeded) = tested?;
     ensure!(sum.passed + sum.failed > 0, "no test ran");
     ensure!(succeeded && sum.failed == 0, "{} failed", sum.failed);
     // Whoever asks for some tests wants no others.
     if options.more.is_empty() {
+        charts::test_where_helm_is(root)?;
         suites::smoke(root, &run::target_dir(root).join("debug/penstock-broker"))?;
     }
     Ok(())
+}
+
+/// The Kubernetes of a test run: one that is started for it, one that somebody named, or none.
+enum Kubernetes<'a> {
+    Own { root: &'a Path, preparing: JoinHandle<anyhow::Result<()>> },
+    Running { variables: Vec<(&'static str, PathBuf)>, started: bool },
+    None { why: String },
+}
+
+impl<'a> Kubernetes<'a> {
+    /// Begins to compile what is missing.
+    fn begin(root: &'a Path) -> Kubernetes<'a> {
+        if let Some(named) = std::env::var_os(kube::KUBECONFIG_VARIABLE) {
+            let variables = vec![(kube::KUBECONFIG_VARIABLE, named.into())];
+            return Kubernetes::Running { variables, started: false };
+        }
+        if let Some(why) = kube::obstacle() {
+            return Kubernetes::None { why };
+        }
+        let of = root.to_owned();
+        Kubernetes::Own { root, preparing: std::thread::spawn(move || kube::prepare(&of)) }
+    }
+
+    /// Starts it with these images, once everything is compiled.
+    fn start(self, archives: &[PathBuf]) -> anyhow::Result<Kubernetes<'a>> {
+        let Kubernetes::Own { root, preparing } = self else { return Ok(self) };
+        preparing.join().map_err(|_| anyhow!("the build of Kubernetes panicked"))??;
+        let variables = vec![
+            (kube::KUBECONFIG_VARIABLE, kube::up(root, archives)?),
+            (kube::KUBECTL_VARIABLE, kube::kubectl(root)?),
+            (kube::HELM_VARIABLE, kube::helm()?),
+        ];
+        Ok(Kubernetes::Running { variables, started: true })
+    }
+
+    fn variables(&self) -> Vec<(&'static str, PathBuf)> {
+        match self {
+            Kubernetes::Running { variables, .. } => variables.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Removes what was started, and repeats what the tests said in the middle of their output.
+    fn end(self) -> anyhow::Result<()> {
+        match self {
+            Kubernetes::Running { started: true, .. } => kube::down(),
+            Kubernetes::None { why } => {
+                run::say(&format!("The tests on Kubernetes did not run: {why}"));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Runs the tests, shows their output, and prints one closing line over all of them.

@@ -86,7 +86,7 @@ impl Server {
 
     fn start_in(home: Home, binary: PathBuf) -> Server {
         let local = open(&home.path().join("platform"), &binary);
-        let dispatch = InProcess::resume(local.clone()).unwrap();
+        let dispatch = InProcess::resume(local.clone(), agent::Metrics::default()).unwrap();
         Server { home, binary, local, dispatch }
     }
 

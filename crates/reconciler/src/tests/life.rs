@@ -24,8 +24,8 @@ impl World {
 #[tokio::test]
 async fn a_resource_becomes_ready_and_in_the_end_is_gone() {
     let quiet = testkit::quiet();
-    // Stopping may cut a commit off; the rollback that the driver then sends finds nothing to roll back.
-    quiet.allow("there is no transaction in progress");
+    // Stopping may cut a begin or a commit off; what the driver then sends meets the other state.
+    quiet.allow("transaction in progress");
     let world = World::new().await;
     let running = Running::start(world.reconciler());
     let accepted = world.accept("orders").await;
