@@ -16,7 +16,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use postgres::{Durability, Managed};
 use secrecy::ExposeSecret as _;
 
-use crate::{charts, run, suites, system};
+use crate::{charts, kube, run, suites, system};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
