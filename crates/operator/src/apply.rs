@@ -152,9 +152,11 @@ impl Server {
         let ours = PatchParams::apply(labels::OPERATOR).force();
         let _turn = self.requests.acquire().await;
         let patched = self.api::<K>(&namespace).patch_status(&name, &ours, &Patch::Apply(&patch)).await;
-        patched
-            .map(drop)
-            .map_err(|error| Error::api(format!("write the status of {} {name}", K::kind(&())), error))
+        match patched {
+            // It was written; that the rest of the object cannot be read may be just what the status says.
+            Ok(_) | Err(kube::Error::SerdeError(_)) => Ok(()),
+            Err(error) => Err(Error::api(format!("write the status of {} {name}", K::kind(&())), error)),
+        }
     }
 
     fn api<K: Kind>(&self, namespace: &str) -> Api<K> {

@@ -41,6 +41,8 @@ pub struct Sighting {
     pub spec: Option<String>,
     /// Where clients reached it.
     pub endpoint: Option<model::status::Endpoint>,
+    /// Whether the address that clients are sent to has led to this start.
+    pub is_reached: bool,
     /// When its pod was first found gone.
     pub gone_at: Option<Timestamp>,
 }

@@ -14,7 +14,7 @@ use crd::{KafkaCluster, intent, labels, state};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use keyring::pki::Ca;
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, DynamicObject};
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{Controller, watcher};
@@ -77,35 +77,44 @@ pub async fn run(context: Arc<Context>, wakes: BoxStream<'static, ObjectRef<Guar
     let controller = Controller::new(api, watcher::Config::default())
         .with_config(Config::default().concurrency(CONCURRENCY))
         .reconcile_on(wakes);
-    let store = controller.store();
     let passes = controller.run(pass, after_failure, Arc::clone(&context));
+    let mut trouble: Option<String> = None;
     passes
         .for_each(|outcome| {
-            if let Err(kube::runtime::controller::Error::QueueError(error)) = &outcome {
-                tracing::warn!(
-                    "KafkaClusters cannot be watched; those that are known are looked after: {error}"
-                );
+            match &outcome {
+                Err(kube::runtime::controller::Error::QueueError(error)) => {
+                    let sentence = crate::error::chain(error);
+                    // Once for an outage, not once for each try.
+                    if trouble.as_ref() != Some(&sentence) {
+                        tracing::warn!(
+                            "KafkaClusters cannot be watched; those that are known are looked after: {sentence}"
+                        );
+                    }
+                    trouble = Some(sentence);
+                }
+                _ => trouble = None,
             }
-            // An object that is gone has no pass of its own any more.
-            leave_gone(&context, &store)
+            // An object that is gone has no pass of its own any more; one that went unseen is found out when its agent
+            // or the clock wakes it.
+            let gone = match outcome {
+                Err(kube::runtime::controller::Error::ObjectNotFound(gone)) => Some(*gone),
+                _ => None,
+            };
+            leave_gone(&context, gone)
         })
         .await;
 }
 
-async fn leave_gone(context: &Context, store: &kube::runtime::reflector::Store<Guarded>) {
-    let gone: Vec<((String, String), ClusterId)> = {
-        let objects = context.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_gone = |key: &(String, String)| store.get(&ObjectRef::new(&key.1).within(&key.0)).is_none();
-        objects
-            .iter()
-            .filter(|(key, _)| is_gone(key))
-            .filter_map(|(key, it)| Some((key.clone(), it.cluster?)))
-            .collect()
-    };
-    for (key, cluster) in gone {
-        tracing::info!(cluster.id = %cluster, "KafkaCluster {}/{} is gone; it is not followed any more", key.0, key.1);
+async fn leave_gone(context: &Context, gone: Option<ObjectRef<DynamicObject>>) {
+    let Some(gone) = gone else { return };
+    let key = (gone.namespace.unwrap_or_default(), gone.name);
+    let followed = context.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+    if let Some(cluster) = followed.and_then(|followed| followed.cluster) {
+        tracing::info!(
+            cluster.id = %cluster,
+            "KafkaCluster {}/{} is gone; it is not followed any more", key.0, key.1
+        );
         leave(context, cluster).await;
-        context.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
     }
 }
 

@@ -144,6 +144,22 @@ impl Error {
     }
 }
 
+/// The whole chain of causes, each once: kube repeats a cause in its text now and then.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let said = next.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = next.source();
+    }
+    text
+}
+
 fn advice(code: u16, message: &str) -> &'static str {
     match code {
         403 if message.contains("cannot") => "; give the operator's role this right (its chart does)",

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use agent::{Performed, SubstrateError};
-use model::Action;
-use prometheus::{Histogram, IntCounterVec, IntGauge};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 use telemetry::Registry;
 
 /// The metrics.
@@ -13,9 +12,10 @@ pub struct Metrics {
     registry: Registry,
     reconciles: IntCounterVec,
     reconcile_seconds: Histogram,
-    actions: IntCounterVec,
     refusals: IntCounterVec,
-    status_writes: prometheus::IntCounter,
+    status_writes: IntCounter,
+    /// What the agents count.
+    pub agents: agent::Metrics,
     /// Clusters that are followed.
     pub clusters: IntGauge,
     /// 1 while this instance leads.
@@ -35,11 +35,6 @@ impl Default for Metrics {
                 "penstock_operator_reconcile_seconds",
                 "How long a pass over a cluster's object takes.",
             ),
-            actions: registry.counters(
-                "penstock_operator_actions_total",
-                "Actions on brokers, by kind and by how they ended.",
-                &["action", "outcome"],
-            ),
             refusals: registry.counters(
                 "penstock_operator_refusals_total",
                 "Actions that were refused until somebody acts, by reason.",
@@ -48,6 +43,7 @@ impl Default for Metrics {
             status_writes: registry.counter("penstock_operator_status_writes_total", "Statuses written."),
             clusters: registry.gauge("penstock_operator_clusters", "Clusters that are followed."),
             leads: registry.gauge("penstock_operator_leads", "1 while this instance holds the lease."),
+            agents: agent::Metrics::register(&registry),
             registry,
         }
     }
@@ -71,27 +67,10 @@ impl Metrics {
         self.status_writes.inc();
     }
 
-    /// Counts an action.
-    pub fn performed(&self, action: &Action, outcome: Result<&Performed, &SubstrateError>) {
-        let word = match outcome {
-            Ok(Performed::Done) => "done",
-            Ok(Performed::Unneeded) => "unneeded",
-            Err(SubstrateError::Transient { .. }) => "failed",
-            Err(SubstrateError::Blocked { reason, .. }) => {
-                self.refusals.with_label_values(&[format!("{reason:?}").as_str()]).inc();
-                "refused"
-            }
-        };
-        self.actions.with_label_values(&[name(action), word]).inc();
-    }
-}
-
-fn name(action: &Action) -> &'static str {
-    match action {
-        Action::Start(_) => "start",
-        Action::Restart { .. } => "restart",
-        Action::Stop { .. } => "stop",
-        Action::RemoveBroker { .. } => "remove-broker",
-        Action::RemoveRest => "remove-rest",
+    /// Counts an action that was refused until somebody acts.
+    pub fn performed(&self, outcome: Result<&Performed, &SubstrateError>) {
+        if let Err(SubstrateError::Blocked { reason, .. }) = outcome {
+            self.refusals.with_label_values(&[format!("{reason:?}").as_str()]).inc();
+        }
     }
 }

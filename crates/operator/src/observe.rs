@@ -39,6 +39,8 @@ pub struct Fetched {
     pub remains: bool,
     /// All nodes, by name.
     pub nodes: BTreeMap<String, Arc<Node>>,
+    /// The image of the release that is wanted, if we know one.
+    pub image: Option<String>,
     /// The names of all storage classes.
     pub classes: Vec<String>,
     /// What cannot be seen at the moment, as sentences.
@@ -82,11 +84,19 @@ pub fn observe(
                     .find(|it| it.meta().name.as_deref() == Some(&labels::broker_name(valid.name(), id)))
                     .and_then(|it| service::node_port(it));
                 let (process, readiness) = pod::read(pod, claims.get(&id), &fetched.classes, answers);
-                let spec = made_from(valid, pod, port, seen.cluster_ca.as_deref());
+                let mut spec = made_from(valid, pod, port, seen.cluster_ca.as_deref());
+                if matches!(readiness, Readiness::Held { .. })
+                    && pod::has_other_image(pod, fetched.image.as_deref())
+                {
+                    // It never ran, and what it waits for is not what it would be made from now.
+                    spec = spec.map(|spec| format!("{spec} with another image"));
+                }
                 let endpoint =
                     pod::host(pod).zip(port).map(|(host, port)| Endpoint { host, port }).or_else(endpoint);
                 if let Process::Running { incarnation, .. } | Process::Exited { incarnation, .. } = &process {
+                    let past = sightings.get(&id).filter(|past| past.incarnation == *incarnation);
                     let sighting = Sighting {
+                        is_reached: past.is_some_and(|past| past.is_reached),
                         incarnation: incarnation.clone(),
                         spec: spec.clone(),
                         endpoint: endpoint.clone(),
@@ -107,6 +117,16 @@ pub fn observe(
         seen.brokers.insert(id, broker);
     }
     (seen, sightings)
+}
+
+/// The brokers that say they are ready and whose address has not yet led to them since they started.
+#[must_use]
+pub fn unreached(seen: &Observed, sightings: &Sightings) -> Vec<(BrokerId, Endpoint)> {
+    let ready = seen.brokers.iter().filter(|(_, broker)| broker.readiness == Readiness::Ready);
+    ready
+        .filter(|(id, _)| sightings.get(id).is_some_and(|sighting| !sighting.is_reached))
+        .filter_map(|(id, broker)| Some((*id, broker.endpoint.clone()?)))
+        .collect()
 }
 
 /// A broker without a pod. If it had one a moment ago, that has ended.

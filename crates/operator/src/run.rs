@@ -83,7 +83,7 @@ pub async fn run(
             metrics: Arc::clone(&metrics),
             admin_port: ADMIN_PORT,
         };
-        let fleet = Fleet::new(kubernetes.clone(), System, []);
+        let fleet = Fleet::measured(kubernetes.clone(), System, metrics.agents.clone(), []);
         let context = Arc::new(Context {
             events: Events::new(client.clone(), &process.identity),
             kubernetes,

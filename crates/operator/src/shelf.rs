@@ -12,6 +12,8 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Resource, ResourceExt};
 use model::ClusterId;
 
+use crate::error::chain;
+
 /// Where an object lies: with its cluster, or with no cluster (nodes, and what lost its label).
 type Place = Option<ClusterId>;
 
@@ -78,7 +80,7 @@ impl<K: Resource> Shelf<K> {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                let sentence = sentence(&error);
+                let sentence = chain(&error);
                 let news = inner.trouble.as_ref() != Some(&sentence);
                 inner.trouble = Some(sentence.clone());
                 return Touched { trouble: news.then_some(sentence), all: news, ..Touched::default() };
@@ -182,21 +184,6 @@ impl<K: Resource> Objects<K> {
 
 fn key<K: Resource>(object: &K) -> Key {
     (object.namespace().unwrap_or_default(), object.name_any())
-}
-
-/// The whole chain of causes, each once: kube repeats a cause in its text now and then.
-fn sentence(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let said = next.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use kube::ResourceExt;
 use kube::core::PartialObjectMeta;
 use model::action::BrokerSpec;
 use model::observed::Readiness;
+use model::status::Endpoint;
 use model::{Action, BrokerId, ClusterId, Observed, Reason, Release};
 
 use crate::apply::{Kind, Server, same_cluster};
@@ -37,6 +38,9 @@ use crate::valid::Valid;
 /// Pause between two looks at a pod that is to be gone. The watch would tell as well; but what it tells may be old, and
 /// what follows a deletion must not be decided on that.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// How long a connection to a broker's address may take to be refused.
+const ADDRESS_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The substrate. A cheap handle; clones are the same.
 #[derive(Clone, Debug)]
@@ -62,9 +66,25 @@ impl Substrate for Kubernetes {
         let valid = cluster.valid();
         let fetched = self.fetch(&valid);
         let answers = self.ask_all(&fetched.pods).await;
-        let mut sightings = cluster.sightings.lock().unwrap_or_else(PoisonError::into_inner);
-        let (observed, next) = observe::observe(at, &valid, &fetched, &answers, &sightings);
-        *sightings = next;
+        let (mut observed, unreached) = {
+            let mut sightings = cluster.sightings.lock().unwrap_or_else(PoisonError::into_inner);
+            let (observed, next) = observe::observe(at, &valid, &fetched, &answers, &sightings);
+            *sightings = next;
+            let unreached = observe::unreached(&observed, &sightings);
+            (observed, unreached)
+        };
+        for (broker, endpoint) in unreached {
+            let leads_there = leads_somewhere(&endpoint).await;
+            if leads_there {
+                let mut sightings = cluster.sightings.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(sighting) = sightings.get_mut(&broker) {
+                    sighting.is_reached = true;
+                }
+            } else if let Some(seen) = observed.brokers.get_mut(&broker) {
+                seen.readiness =
+                    Readiness::NotReady { why: format!("its address {endpoint} does not lead to it yet") };
+            }
+        }
         Ok(observed)
     }
 
@@ -79,7 +99,7 @@ impl Substrate for Kubernetes {
             Action::RemoveBroker { broker } => self.remove_broker(&cluster, *broker).await,
             Action::RemoveRest => self.remove_rest(&cluster).await,
         };
-        self.metrics.performed(action, performed.as_ref());
+        self.metrics.performed(performed.as_ref());
         performed
     }
 
@@ -115,6 +135,7 @@ impl Kubernetes {
             other_brokers,
             remains: caches.has_any_of(id),
             nodes: caches.nodes(),
+            image: self.settings.images.get(&valid.intent.release).cloned(),
             classes: caches.classes.loose().iter().map(|class| class.name_any()).collect(),
             trouble: caches.trouble(),
         }
@@ -370,6 +391,17 @@ fn one_listener(spec: &BrokerSpec) -> Result<(), SubstrateError> {
                 listeners.len()
             ),
         }),
+    }
+}
+
+/// Whether the address that clients are sent to leads anywhere yet. After a pod starts, the nodes need a moment to learn
+/// where its port leads; until then they refuse. Only a refusal is certain: whoever gets no answer may be kept from
+/// asking by a firewall that lets clients through.
+async fn leads_somewhere(endpoint: &Endpoint) -> bool {
+    let connecting = tokio::net::TcpStream::connect((endpoint.host.as_str(), endpoint.port));
+    match tokio::time::timeout(ADDRESS_PATIENCE, connecting).await {
+        Ok(Err(error)) => error.kind() != std::io::ErrorKind::ConnectionRefused,
+        Ok(Ok(_)) | Err(_) => true,
     }
 }
 

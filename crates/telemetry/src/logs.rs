@@ -11,9 +11,9 @@ use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 pub const FILTER_VARIABLE: &str = "PENSTOCK_LOG";
 
 /// What is logged when nobody says otherwise: our own decisions, and of the libraries only what is wrong. The database
-/// pool warns for each connection that an outage cuts; what comes of it reaches our code as an error, and it logs one
-/// line.
-const DEFAULT_FILTER: &str = "info,sqlx=error,hyper=warn,h2=warn,rustls=warn,tower=warn";
+/// pool warns for each connection that an outage cuts, and kube's client for each request that fails; what comes of it
+/// reaches our code as an error, and it logs one line.
+const DEFAULT_FILTER: &str = "info,sqlx=error,hyper=warn,h2=warn,rustls=warn,tower=warn,kube_client=off";
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

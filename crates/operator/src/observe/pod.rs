@@ -80,6 +80,12 @@ pub(super) fn host(pod: &Pod) -> Option<String> {
     pod.status.as_ref()?.host_ip.clone()
 }
 
+/// Whether a pod is to run another image than this one.
+pub(super) fn has_other_image(pod: &Pod, image: Option<&str>) -> bool {
+    let own = pod.spec.as_ref().and_then(|spec| spec.containers.first()?.image.as_deref());
+    own.zip(image).is_some_and(|(own, image)| own != image)
+}
+
 /// Process and readiness of a pod.
 pub(super) fn read(
     pod: &Pod,

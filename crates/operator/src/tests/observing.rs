@@ -14,7 +14,7 @@ use super::fixture::{
 };
 use crate::build::claim;
 use crate::clusters::Sightings;
-use crate::observe::{Answers, Fetched, observe};
+use crate::observe::{Answers, Fetched, observe, unreached};
 use crate::valid::Valid;
 
 /// A cluster with one broker whose pod has this status, on a node that reports.
@@ -170,6 +170,34 @@ fn a_storage_class_that_does_not_exist_is_named() {
     let there = Fetched { classes: vec!["fats".to_owned()], ..missing };
     let Readiness::Held { why, .. } = readiness(&valid, &there) else { panic!() };
     assert!(why.starts_with("no node can take it: 0/3 nodes"), "{why}");
+}
+
+#[test]
+fn what_waits_for_an_image_that_nobody_wants_any_more_is_made_anew() {
+    let valid = valid();
+    let fingerprint = super::fixture::spec(&valid, 0).fingerprint();
+    let made_from = |status: Value, image: &str| {
+        let fetched = Fetched { image: Some(image.to_owned()), ..fetched(&valid, status) };
+        look(&valid, &fetched).brokers[&BrokerId(0)].spec.clone()
+    };
+    assert_eq!(made_from(waiting("ImagePullBackOff"), "penstock/broker:1.0.0"), Some(fingerprint.clone()));
+    assert_ne!(made_from(waiting("ImagePullBackOff"), "penstock/broker:mended"), Some(fingerprint.clone()));
+    // What runs goes on, whatever we would take for a new one.
+    assert_eq!(made_from(running(0), "penstock/broker:mended"), Some(fingerprint));
+}
+
+#[test]
+fn an_address_is_tried_once_for_each_start() {
+    let valid = valid();
+    let answers = Answers::from([("pod-0".to_owned(), Readiness::Ready)]);
+    let (seen, mut sightings) =
+        observe(NOW, &valid, &fetched(&valid, running(0)), &answers, &Sightings::new());
+    assert_eq!(unreached(&seen, &sightings).len(), 1);
+    sightings.get_mut(&BrokerId(0)).expect("it was seen").is_reached = true;
+    let (seen, sightings) = observe(NOW, &valid, &fetched(&valid, running(0)), &answers, &sightings);
+    assert!(unreached(&seen, &sightings).is_empty());
+    let (seen, sightings) = observe(NOW, &valid, &fetched(&valid, running(1)), &answers, &sightings);
+    assert_eq!(unreached(&seen, &sightings).len(), 1, "it was started again");
 }
 
 #[test]
