@@ -56,10 +56,12 @@ pub(super) fn crate_sources(name: &str, version: &str, dir: &Path) -> anyhow::Re
     run::run(Command::new("chmod").args(["-R", "u+w"]).arg(dir))
 }
 
-/// Replaces a piece of a file. Fails if it is not there: then the sources are others than the change was made for.
+/// Replaces a piece of a file. Fails unless it is there once: then the sources are others than the change was made
+/// for.
 pub(super) fn patch(file: &Path, from: &str, to: &str) -> anyhow::Result<()> {
     let text = fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
-    ensure!(text.contains(from), "{} does not contain `{from}`", file.display());
+    let found = text.matches(from).count();
+    ensure!(found == 1, "{} contains `{from}` {found} times", file.display());
     fs::write(file, text.replace(from, to))?;
     Ok(())
 }

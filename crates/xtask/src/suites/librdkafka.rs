@@ -112,8 +112,8 @@ fn build(dir: &Path) -> anyhow::Result<()> {
     // Several tests ask for three replicas and are as good with one.
     install::patch(
         &sources.join("tests/test.c"),
-        "        test_timing_t t_create;\n",
-        "        test_timing_t t_create;\n        replication_factor = 1;\n",
+        "rd_kafka_NewTopic_new(topicname, partition_cnt, replication_factor,",
+        "rd_kafka_NewTopic_new(topicname, partition_cnt, 1,",
     )?;
     // Kafka 4 refuses segments below 1 MiB (KIP-1030).
     install::patch(
