@@ -14,6 +14,9 @@ use crate::{kube, run};
 /// Where everything is rendered as if it were installed.
 const NAMESPACE: &str = "penstock-system";
 
+/// For which Kubernetes: the one of the tests. A helm that was built from source takes one of its own for granted.
+const KUBERNETES: &str = "1.34.0";
+
 /// Values that the schema of a chart must refuse, with a part of what helm says about it.
 const REFUSED: &[(&str, &[&str], &str)] = &[
     ("penstock", &[], "database"),
@@ -95,7 +98,7 @@ fn lint(helm: &Path, chart: &Path, values: &Path) -> anyhow::Result<()> {
 fn template(helm: &Path, chart: &Path) -> Command {
     let name = chart.file_name().unwrap_or_default();
     let mut template = Command::new(helm);
-    template.arg("template").arg(name).arg(chart).args(["--namespace", NAMESPACE]);
+    template.arg("template").arg(name).arg(chart).args(["--namespace", NAMESPACE, "--kube-version", KUBERNETES]);
     if chart.join("files/crds.yaml").is_file() {
         template.args(["--set", "crds.install=false"]);
     }
