@@ -2,7 +2,8 @@
 //! that behaves keeps its latency; then the disk fills up on top of it, and the broker recovers by itself.
 //!
 //! Here a small crowd. The long form has ten thousand idle connections and a thousand that send a byte a second:
-//! `PENSTOCK_CROWD=10000 cargo test --release --package broker --test broker crowd -- --nocapture`
+//! `PENSTOCK_CROWD=10000 PENSTOCK_BROKER=$PWD/target/release/penstock-broker cargo test --package broker --test broker
+//! crowd -- --nocapture`
 
 use std::io::Write;
 use std::sync::Arc;

@@ -34,7 +34,7 @@ impl Broker {
 
     /// Starts a broker on the directory `data` in `dir`.
     pub(crate) fn start_in(dir: Arc<TempDir>, settings: Vec<String>) -> Broker {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_penstock-broker"));
+        let mut command = Command::new(program());
         command.arg("dev").arg("--data").arg(dir.path().join("data"));
         command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
         // Records in tests have times of their own, which retention would take for old.
@@ -201,6 +201,11 @@ impl Drop for Broker {
             self.check_log();
         }
     }
+}
+
+/// The broker of this build, or another one whose figures are wanted, such as one built with `--release`.
+fn program() -> std::ffi::OsString {
+    std::env::var_os("PENSTOCK_BROKER").unwrap_or_else(|| env!("CARGO_BIN_EXE_penstock-broker").into())
 }
 
 /// Waits for something that another process will do.

@@ -1,7 +1,8 @@
 //! Many partitions in one process: what they cost while nobody uses them, and after a start.
 //!
 //! Here some thousands. The long form, with a hundred thousand partitions of which ten thousand are written to:
-//! `PENSTOCK_TOPICS=1000 cargo test --release --package broker --test broker scale -- --nocapture`
+//! `PENSTOCK_TOPICS=1000 PENSTOCK_BROKER=$PWD/target/release/penstock-broker cargo test --package broker --test broker
+//! scale -- --nocapture`
 
 use std::time::{Duration, Instant};
 
