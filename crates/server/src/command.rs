@@ -23,7 +23,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// Brings the schema up to date.
 pub(crate) async fn migrate(database: &Database) -> anyhow::Result<()> {
-    let store = store(database)?;
+    let store = store(&database.database_url)?;
     let migrating = async {
         loop {
             match store.migrate().await {
@@ -49,7 +49,7 @@ pub(crate) async fn migrate(database: &Database) -> anyhow::Result<()> {
 /// Prints a new token of an account.
 pub(crate) async fn issue_token(wanted: &IssueToken) -> anyhow::Result<()> {
     const WHAT: &str = "cannot issue a token";
-    let store = store(&wanted.database)?;
+    let store = store(&wanted.database.database_url)?;
     // Neither what is made for new clusters nor the key matters here: no cluster is made and nothing is sealed.
     let settings =
         Settings { region: String::new(), release: Release(String::new()), feature_level: FeatureLevel(1) };

@@ -51,7 +51,8 @@ pub(crate) struct IssueToken {
     pub(crate) label: String,
 }
 
-/// How to serve.
+/// How to serve. No group of flags is nested in here: they are optional as a whole, and clap would not see that any was
+/// given.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Serve {
     /// Directory for keys, certificates and, with the local substrate, clusters. One server at a time.
@@ -76,8 +77,9 @@ pub(crate) struct Serve {
     #[arg(long, env = "PENSTOCK_MASTER_KEY")]
     pub(crate) master_key: Option<PathBuf>,
 
-    #[command(flatten)]
-    pub(crate) database: Database,
+    /// Where Postgres is: postgres://user:password@host:port/database.
+    #[arg(long, env = "PENSTOCK_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: SecretString,
 
     /// What lists call the place where clusters run.
     #[arg(long, env = "PENSTOCK_REGION", default_value = "local")]
@@ -91,8 +93,18 @@ pub(crate) struct Serve {
     #[arg(long, env = "PENSTOCK_BROKER_BINARY")]
     pub(crate) broker_binary: Option<PathBuf>,
 
-    #[command(flatten)]
-    pub(crate) kubernetes: Kubernetes,
+    /// The kubeconfig file of the Kubernetes substrate. By default the one that KUBECONFIG names, else the account of the
+    /// pod that the server runs in, else ~/.kube/config.
+    #[arg(long, env = "PENSTOCK_KUBECONFIG")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// The namespace of all clusters in Kubernetes. By default that of the kubeconfig's context, or of the pod.
+    #[arg(long, env = "PENSTOCK_KUBE_NAMESPACE")]
+    pub(crate) kube_namespace: Option<String>,
+
+    /// The storage class of brokers in Kubernetes. By default Kubernetes chooses.
+    #[arg(long, env = "PENSTOCK_STORAGE_CLASS")]
+    pub(crate) storage_class: Option<String>,
 
     /// Keep an account of this name, with a valid token of it in DIR/owner.token.
     #[arg(long, env = "PENSTOCK_OWNER")]
@@ -105,23 +117,6 @@ pub(crate) struct Serve {
     /// How log lines look: text or json.
     #[arg(long, env = "PENSTOCK_LOG_FORMAT", default_value = "text")]
     pub(crate) log_format: logs::Format,
-}
-
-/// Where the Kubernetes substrate publishes clusters.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Kubernetes {
-    /// The kubeconfig file. By default the one that KUBECONFIG names, else the account of the pod that the server runs
-    /// in, else ~/.kube/config.
-    #[arg(long, env = "PENSTOCK_KUBECONFIG")]
-    pub(crate) kubeconfig: Option<PathBuf>,
-
-    /// The namespace of all clusters. By default that of the kubeconfig's context, or of the pod.
-    #[arg(long, env = "PENSTOCK_KUBE_NAMESPACE")]
-    pub(crate) kube_namespace: Option<String>,
-
-    /// The storage class of brokers. By default Kubernetes chooses.
-    #[arg(long, env = "PENSTOCK_STORAGE_CLASS")]
-    pub(crate) storage_class: Option<String>,
 }
 
 /// What brokers run on.
@@ -149,10 +144,7 @@ mod tests {
         let kubernetes =
             ["--dir", "/d", "--database-url", "p", "--substrate", "kubernetes", "--kube-namespace", "fleet"];
         let serve = parse(&kubernetes).unwrap().serve.unwrap();
-        assert_eq!(
-            (serve.substrate, &*serve.kubernetes.kube_namespace.unwrap()),
-            (Substrate::Kubernetes, "fleet")
-        );
+        assert_eq!((serve.substrate, &*serve.kube_namespace.unwrap()), (Substrate::Kubernetes, "fleet"));
     }
 
     #[test]

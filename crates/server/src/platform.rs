@@ -12,14 +12,14 @@ use control::{Control, Problem, Settings};
 use keyring::seal::MasterKey;
 use model::{FeatureLevel, Release};
 use reconciler::Reconciler;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use store::Store;
 use telemetry::Registry;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Database, Serve};
+use crate::config::Serve;
 use crate::directory::Directory;
 use crate::probes::Prepared;
 use crate::substrate::Substrate;
@@ -131,7 +131,7 @@ struct Controlled {
 }
 
 fn control(serve: &Serve, master_key: MasterKey, registry: &Registry) -> anyhow::Result<Controlled> {
-    let store = store(&serve.database)?.measured(registry);
+    let store = store(&serve.database_url)?.measured(registry);
     let settings = Settings {
         region: serve.region.clone(),
         release: Release(RELEASE.to_owned()),
@@ -142,8 +142,8 @@ fn control(serve: &Serve, master_key: MasterKey, registry: &Registry) -> anyhow:
 }
 
 /// The handle to the database; nothing is connected yet.
-pub(crate) fn store(database: &Database) -> anyhow::Result<Store> {
-    Store::connect(database.database_url.expose_secret()).context("the database URL cannot be used")
+pub(crate) fn store(url: &SecretString) -> anyhow::Result<Store> {
+    Store::connect(url.expose_secret()).context("the database URL cannot be used")
 }
 
 /// Brings the database up to date, waiting for Postgres as long as it takes.

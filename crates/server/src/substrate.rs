@@ -45,17 +45,16 @@ impl Substrate {
                 Ok(Substrate::Local(agents))
             }
             config::Substrate::Kubernetes => {
-                let flags = &serve.kubernetes;
                 let source = dispatch_kube::Source {
-                    kubeconfig: flags.kubeconfig.clone(),
-                    namespace: flags.kube_namespace.clone(),
+                    kubeconfig: serve.kubeconfig.clone(),
+                    namespace: serve.kube_namespace.clone(),
                 };
                 let connection = dispatch_kube::Connection::open(&source).await?;
                 tracing::info!("publishing clusters into namespace {}", connection.namespace);
                 let config = dispatch_kube::Config {
                     namespace: connection.namespace,
                     placement: dispatch_kube::Placement {
-                        storage_class: flags.storage_class.clone(),
+                        storage_class: serve.storage_class.clone(),
                         resources: None,
                     },
                 };
