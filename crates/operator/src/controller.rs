@@ -37,8 +37,9 @@ pub const CONCURRENCY: u16 = 16;
 /// but itself, and is cut off so that a request that hangs is not waited for without end.
 const PASS_LIMIT: Duration = Duration::from_secs(30);
 
-/// How often an object has a pass although nothing woke it. It costs no request unless something is wrong.
-const RESYNC: Duration = Duration::from_secs(300);
+/// How often an object has a pass although nothing woke it. It costs no request unless something is wrong. It is also
+/// how an object is found gone whose deletion went unseen, and until then its agent works for nobody.
+const RESYNC: Duration = Duration::from_secs(60);
 
 /// An object that may be none of ours.
 pub type Guarded = DeserializeGuard<KafkaCluster>;

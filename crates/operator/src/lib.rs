@@ -36,7 +36,7 @@
 //! | 5 unready first, the leader last | `planner::tests`; the leader: comes with replication |
 //! | 6 a recovering broker is never restarted | `tests::requests::a_broker_that_checks_its_logs_is_not_stopped`, `planner::verify` |
 //! | 7 a newer spec is tried on the broken pod first | `planner::tests::a_change_is_tried_at_once_on_what_is_held_up` |
-//! | 8 a roll resumes; waiting is a condition | `planner` reads it from the fingerprints of pods; `tests::statuses` |
+//! | 8 a roll resumes; waiting is a condition | `planner` reads it from the fingerprints of pods; `tests::statuses::an_event_is_told_once_for_each_change_of_reason` |
 //! | 9 pause and windows | `tests::requests::a_paused_cluster_is_left_alone`; windows: come with replication |
 //! | 10 only what needs a restart restarts | `model::action::tests::only_what_needs_a_restart_changes_it`; dynamic settings: come with replication |
 //! | 11 binary first, feature level later | comes with replication; CEL keeps the level from falling: `crd::tests::rules` |

@@ -248,11 +248,12 @@ impl Kubernetes {
             return Ok(Performed::Unneeded);
         };
         same_cluster(&pod_like(&valid, &name), &there, "Pod")?;
-        if spare_recovery && observe::running_since(&there).is_some() {
-            if let Readiness::Recovering { done, total } = self.ask(&there).await {
-                let why = format!("it checks its logs ({done} of {total}) and is left alone until then");
-                return Err(SubstrateError::transient(format!("could not stop broker {broker}"), why));
-            }
+        if spare_recovery
+            && observe::running_since(&there).is_some()
+            && let Readiness::Recovering { done, total } = self.ask(&there).await
+        {
+            let why = format!("it checks its logs ({done} of {total}) and is left alone until then");
+            return Err(SubstrateError::transient(format!("could not stop broker {broker}"), why));
         }
         if there.metadata.deletion_timestamp.is_none() {
             self.server.delete(&there).await?;

@@ -110,10 +110,9 @@ pub async fn keep(
         }
         if caches.configs.find(valid.id(), &name).is_none() {
             let spec = broker_spec(&valid, broker);
-            if let (Some(spec), Some(service)) = (spec, caches.services.find(valid.id(), &name)) {
-                if let Some(port) = service::node_port(&service) {
-                    note(kubernetes.server.apply(&config::build(&valid, &spec, port), false).await.map(drop));
-                }
+            let service = caches.services.find(valid.id(), &name);
+            if let (Some(spec), Some(port)) = (spec, service.as_deref().and_then(service::node_port)) {
+                note(kubernetes.server.apply(&config::build(&valid, &spec, port), false).await.map(drop));
             }
         }
     }
