@@ -33,8 +33,8 @@ pub(super) fn run(setting: &Setting<'_>) -> anyhow::Result<Vec<TestResult>> {
         let list = run::output(std::process::Command::new(path).arg("--list").stderr(Stdio::null()))?;
         for test in list.lines().filter_map(|line| line.strip_suffix(": test")) {
             let name = format!("{program}::{test}");
-            // The helpers that the programs share have a test, and so each program has it once more.
-            if test.starts_with("utils::") || !setting.filter.wants(&name) {
+            // The helpers that the programs share have a test, and so each program has it once more, and one by itself.
+            if name.contains("utils::") || !setting.filter.wants(&name) {
                 continue;
             }
             let mut command = limit::limited(LIMIT_SECONDS, path);
