@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -43,6 +44,10 @@ var ours = map[string]func(arguments []string) error{
 }
 
 func main() {
+	// Under its own name it is kubectl, for whoever wants a path and no arguments.
+	if filepath.Base(os.Args[0]) == "kubectl" {
+		os.Args = append([]string{"testcluster", "kubectl"}, os.Args[1:]...)
+	}
 	if len(os.Args) < 2 {
 		fail(2, "name one of the programs: %s", names())
 	}

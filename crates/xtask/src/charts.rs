@@ -98,7 +98,12 @@ fn lint(helm: &Path, chart: &Path, values: &Path) -> anyhow::Result<()> {
 fn template(helm: &Path, chart: &Path) -> Command {
     let name = chart.file_name().unwrap_or_default();
     let mut template = Command::new(helm);
-    template.arg("template").arg(name).arg(chart).args(["--namespace", NAMESPACE, "--kube-version", KUBERNETES]);
+    template.arg("template").arg(name).arg(chart).args([
+        "--namespace",
+        NAMESPACE,
+        "--kube-version",
+        KUBERNETES,
+    ]);
     if chart.join("files/crds.yaml").is_file() {
         template.args(["--set", "crds.install=false"]);
     }

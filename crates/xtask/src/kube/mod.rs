@@ -38,6 +38,12 @@ pub(crate) use programs::helm;
 /// Names the environment variable with the kubeconfig of the cluster that the tests use.
 pub(crate) const KUBECONFIG_VARIABLE: &str = "PENSTOCK_TEST_KUBECONFIG";
 
+/// Names the environment variable with the path of a kubectl for it.
+pub(crate) const KUBECTL_VARIABLE: &str = "PENSTOCK_TEST_KUBECTL";
+
+/// Names the environment variable with the path of helm.
+pub(crate) const HELM_VARIABLE: &str = "PENSTOCK_TEST_HELM";
+
 /// What to do about the test cluster.
 #[derive(clap::Subcommand)]
 pub(crate) enum Task {
@@ -66,7 +72,7 @@ pub(crate) fn run(root: &Path, task: &Task) -> anyhow::Result<()> {
         Task::Images => node::import(&images::write(root)?),
         Task::Tools => {
             let programs = programs::cluster(root)?;
-            print(&format!("{} kubectl\n{}", programs.testcluster.display(), helm()?.display()))
+            print(&format!("{}\n{}", programs.kubectl.display(), helm()?.display()))
         }
     }
 }
@@ -94,9 +100,9 @@ pub(crate) fn prepare(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The program that is also kubectl, for the tests.
-pub(crate) fn testcluster(root: &Path) -> anyhow::Result<PathBuf> {
-    Ok(programs::cluster(root)?.testcluster)
+/// kubectl in the cluster's version, for the tests.
+pub(crate) fn kubectl(root: &Path) -> anyhow::Result<PathBuf> {
+    Ok(programs::cluster(root)?.kubectl)
 }
 
 /// Starts the cluster and returns the path of its kubeconfig. What an earlier one left, running or not, goes first.

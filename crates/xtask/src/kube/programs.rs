@@ -29,6 +29,8 @@ const HELM: &str = "helm.sh/helm/v3/cmd/helm@v3.19.4";
 pub(super) struct Programs {
     /// Everything that Kubernetes is.
     pub(super) testcluster: PathBuf,
+    /// The same program under the name by which it is only kubectl.
+    pub(super) kubectl: PathBuf,
     /// The first process of each pod.
     pub(super) pause: PathBuf,
 }
@@ -51,9 +53,11 @@ pub(super) fn cluster(root: &Path) -> anyhow::Result<Programs> {
         build("./pause")?;
         build(".")?;
         // Go names the program after the module's last part.
-        Ok(fs::rename(dir.join("kubernetes"), dir.join("testcluster"))?)
+        fs::rename(dir.join("kubernetes"), dir.join("testcluster"))?;
+        Ok(std::os::unix::fs::symlink("testcluster", dir.join("kubectl"))?)
     })?;
-    Ok(Programs { testcluster: dir.join("testcluster"), pause: dir.join("pause") })
+    let program = |name: &str| dir.join(name);
+    Ok(Programs { testcluster: program("testcluster"), kubectl: program("kubectl"), pause: program("pause") })
 }
 
 /// Finds helm, or builds it.
