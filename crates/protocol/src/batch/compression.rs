@@ -4,8 +4,11 @@
 //! too, some clients send it); lz4 frames of independent blocks, whose header checksum is the correct one (message
 //! format 0 had a wrong one); zstd.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Read, Write};
+
+use zstd::zstd_safe::{DCtx, ResetDirective};
 
 use crate::batch::BatchError;
 
@@ -72,7 +75,6 @@ impl Compression {
 
     /// Decompresses, never holding more than `max_bytes` of output.
     pub fn decompress(self, input: &[u8], max_bytes: usize) -> Result<Vec<u8>, BatchError> {
-        let failed = |source| BatchError::Decompress { codec: self, source };
         match self {
             Compression::None if input.len() > max_bytes => Err(BatchError::TooLarge { limit: max_bytes }),
             Compression::None => Ok(input.to_vec()),
@@ -83,12 +85,7 @@ impl Compression {
             Compression::Lz4 => {
                 self.read_capped(lz4_flex::frame::FrameDecoder::new(input), input.len(), max_bytes)
             }
-            Compression::Zstd => {
-                // The decoder itself refuses windows above 128 MiB, and of a smaller one it only ever touches as
-                // much as it has output.
-                let reader = zstd::stream::read::Decoder::with_buffer(input).map_err(failed)?;
-                self.read_capped(reader, input.len(), max_bytes)
-            }
+            Compression::Zstd => unzstd(input, max_bytes),
         }
     }
 
@@ -139,6 +136,31 @@ impl fmt::Display for Compression {
     }
 }
 
+thread_local! {
+    /// The state of zstd's decoder, tens of kilobytes and a window: making it anew costs more than a small batch does.
+    static ZSTD_STATE: Cell<Option<DCtx<'static>>> = const { Cell::new(None) };
+}
+
+/// A decoder that has put out more than this is not kept: its window is as large.
+const ZSTD_KEPT_BYTES: usize = 1024 * 1024;
+
+fn unzstd(input: &[u8], max_bytes: usize) -> Result<Vec<u8>, BatchError> {
+    let codec = Compression::Zstd;
+    let mut state = ZSTD_STATE.take().unwrap_or_default();
+    state.reset(ResetDirective::SessionOnly).map_err(|code| {
+        let source = io::Error::other(zstd::zstd_safe::get_error_name(code));
+        BatchError::Decompress { codec, source }
+    })?;
+    // The decoder itself refuses windows above 128 MiB, and of a smaller one it only ever touches as much as it has
+    // output.
+    let reader = zstd::stream::read::Decoder::with_context(input, &mut state);
+    let output = codec.read_capped(reader, input.len(), max_bytes)?;
+    if output.len() <= ZSTD_KEPT_BYTES {
+        ZSTD_STATE.set(Some(state));
+    }
+    Ok(output)
+}
+
 fn snap(input: &[u8]) -> io::Result<Vec<u8>> {
     let mut output = XERIAL_HEADER.to_vec();
     let mut encoder = snap::raw::Encoder::new();
@@ -186,5 +208,25 @@ fn damaged(problem: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Batc
     BatchError::Decompress {
         codec: Compression::Snappy,
         source: io::Error::new(io::ErrorKind::InvalidData, problem),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decoder_that_met_damage_a_bomb_or_a_large_batch_leaves_no_trace_for_the_next_batch() {
+        let plain: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+        let packed = Compression::Zstd.compress(&plain).expect("in memory");
+        let large = vec![7; 4 * ZSTD_KEPT_BYTES];
+        let bomb = Compression::Zstd.compress(&large).expect("in memory");
+        for _ in 0..3 {
+            assert_eq!(Compression::Zstd.decompress(&packed, 1 << 20).expect("sound"), plain);
+            assert!(matches!(Compression::Zstd.decompress(&bomb, 1 << 20), Err(BatchError::TooLarge { .. })));
+            assert_eq!(Compression::Zstd.decompress(&bomb, 1 << 30).expect("sound"), large);
+            let cut = &packed[..packed.len() / 2];
+            assert!(matches!(Compression::Zstd.decompress(cut, 1 << 20), Err(BatchError::Decompress { .. })));
+        }
     }
 }

@@ -205,7 +205,7 @@ fn compacted_topics_want_keys() {
     let batch = builder.build().unwrap();
     let header = Header::parse(&batch).unwrap();
     let error = validate(&batch, &header, Checks { require_keys: true, ..CHECKS }).expect_err("no key");
-    assert!(matches!(error, BatchError::KeysMissing { records } if records == [1]));
+    assert!(matches!(error, BatchError::KeysMissing { ref records } if records == &[1]));
     assert_eq!(error.code(), ErrorCode::InvalidRecord);
 }
 
