@@ -50,8 +50,9 @@ impl Image<'_> {
         });
         let manifest = Blob::json(kind, &content);
         let mut named = manifest.descriptor();
-        // Where containerd looks for the name to import it under.
-        named["annotations"] = json!({"io.containerd.image.name": self.reference});
+        // Where containerd looks for the name to import it under. The kubelet asks for the full one: a reference without
+        // a registry means Docker's.
+        named["annotations"] = json!({"io.containerd.image.name": format!("{}", self.reference)});
         let index = json!({"schemaVersion": 2, "manifests": [named]});
 
         file(out, "oci-layout", 0o644, json!({"imageLayoutVersion": "1.0.0"}).to_string().as_bytes())?;
