@@ -17,7 +17,7 @@ const USER: &str = "65532:65532";
 
 /// An image of one program.
 pub(super) struct Image<'a> {
-    /// What manifests call it: `penstock/broker:dev`.
+    /// What manifests call it: `penstock.local/broker:dev`.
     pub(super) reference: &'a str,
     /// Its absolute path in the image, and what the image runs.
     pub(super) path: &'a str,
@@ -50,9 +50,8 @@ impl Image<'_> {
         });
         let manifest = Blob::json(kind, &content);
         let mut named = manifest.descriptor();
-        // Where containerd looks for the name to import it under. The kubelet asks for the full one: a reference without
-        // a registry means Docker's.
-        named["annotations"] = json!({"io.containerd.image.name": format!("{}", self.reference)});
+        // Where containerd looks for the name to import it under.
+        named["annotations"] = json!({"io.containerd.image.name": self.reference});
         let index = json!({"schemaVersion": 2, "manifests": [named]});
 
         file(out, "oci-layout", 0o644, json!({"imageLayoutVersion": "1.0.0"}).to_string().as_bytes())?;
@@ -151,7 +150,7 @@ mod tests {
     fn an_archive_leads_from_its_index_to_the_program() {
         let dir = tempfile::tempdir().expect("a directory");
         let program = [b"#!".as_slice(), &[7; 5000]].concat();
-        let image = Image { reference: "penstock/x:dev", path: "/bin/x", program: &program };
+        let image = Image { reference: "penstock.local/x:dev", path: "/bin/x", program: &program };
         let mut archive = Vec::new();
         image.write(&mut archive).expect("write");
         unpack(&archive, dir.path());
@@ -164,7 +163,7 @@ mod tests {
             path
         };
         let named = &json_at(&dir.path().join("index.json"))["manifests"][0];
-        assert_eq!(named["annotations"]["io.containerd.image.name"], "penstock/x:dev");
+        assert_eq!(named["annotations"]["io.containerd.image.name"], "penstock.local/x:dev");
         let manifest = json_at(&blob(named));
         let config = json_at(&blob(&manifest["config"]));
         assert_eq!(config["config"]["Entrypoint"], json!(["/bin/x"]));

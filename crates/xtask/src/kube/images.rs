@@ -18,7 +18,7 @@ use super::programs::Programs;
 use crate::run;
 
 /// Keeps a pod's namespaces; containerd's configuration names it.
-pub(super) const PAUSE: &str = "penstock/pause:test";
+pub(super) const PAUSE: &str = "penstock.local/pause:test";
 
 /// One of our programs as an image.
 struct Program {
@@ -28,9 +28,9 @@ struct Program {
 }
 
 const PROGRAMS: &[Program] = &[
-    Program { package: "broker", binary: "penstock-broker", reference: "penstock/broker:dev" },
-    Program { package: "operator", binary: "penstock-operator", reference: "penstock/operator:dev" },
-    Program { package: "server", binary: "penstock-server", reference: "penstock/server:dev" },
+    Program { package: "broker", binary: "penstock-broker", reference: "penstock.local/broker:dev" },
+    Program { package: "operator", binary: "penstock-operator", reference: "penstock.local/operator:dev" },
+    Program { package: "server", binary: "penstock-server", reference: "penstock.local/server:dev" },
 ];
 
 /// Builds our programs and writes their archives below the target directory.
