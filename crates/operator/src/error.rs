@@ -100,6 +100,8 @@ impl Error {
             Error::Slow { .. } => Class::Transient,
             Error::Api { source, .. } => match &**source {
                 kube::Error::Api(status) => match status.code {
+                    // Its namespace goes, and the cluster with it.
+                    403 if is_ending(&status.message) => Class::Waiting,
                     // The object is wrong in a way that only the server knows: a quota, a policy, a value.
                     400 | 403 | 422 => Class::Terminal,
                     _ => Class::Transient,
@@ -160,8 +162,14 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Whether the server refuses because a namespace is being deleted.
+fn is_ending(message: &str) -> bool {
+    message.contains("because it is being terminated")
+}
+
 fn advice(code: u16, message: &str) -> &'static str {
     match code {
+        403 if is_ending(message) => "",
         403 if message.contains("cannot") => "; give the operator's role this right (its chart does)",
         403 => "; change the quota or policy, or ask for less",
         _ => "",

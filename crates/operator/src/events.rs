@@ -41,7 +41,12 @@ impl Events {
             secondary: None,
         };
         if let Err(error) = self.recorder.publish(&event, &object.object_ref(&())).await {
-            tracing::info!(reason = %news.reason, "an Event could not be written: {error}");
+            let why = match &error {
+                // kube's own text repeats what the server says with every field.
+                kube::Error::Api(status) => status.message.clone(),
+                other => crate::error::chain(other),
+            };
+            tracing::info!(reason = %news.reason, "an Event could not be written: {why}");
         }
     }
 }
