@@ -188,24 +188,20 @@ fn volumes(name: &str, claim: String) -> Vec<Volume> {
     ]
 }
 
+/// What was asked for, exactly; ours only where nothing was. Half of each would not fit together: a request may be larger
+/// than our limit.
 fn resources(making: &Making) -> ResourceRequirements {
-    let asked = making.resources.clone().unwrap_or_default();
-    let with_defaults = |asked: BTreeMap<String, Amount>, defaults: &[(&str, &str)]| {
-        let mut amounts: BTreeMap<String, Quantity> = match asked.is_empty() {
-            true => defaults
-                .iter()
-                .map(|(name, amount)| ((*name).to_owned(), Quantity((*amount).to_owned())))
-                .collect(),
-            false => BTreeMap::new(),
-        };
-        amounts.extend(asked.into_iter().map(|(name, Amount(amount))| (name, Quantity(amount))));
-        amounts
+    let ours = |amounts: &[(&str, &str)]| {
+        amounts.iter().map(|(name, amount)| ((*name).to_owned(), Quantity((*amount).to_owned()))).collect()
     };
-    ResourceRequirements {
-        requests: Some(with_defaults(asked.requests, &DEFAULT_REQUESTS)),
-        limits: Some(with_defaults(asked.limits, &DEFAULT_LIMITS)),
-        claims: None,
-    }
+    let asked = |amounts: &BTreeMap<String, Amount>| {
+        amounts.iter().map(|(name, Amount(amount))| (name.clone(), Quantity(amount.clone()))).collect()
+    };
+    let (requests, limits) = match &making.resources {
+        None => (ours(&DEFAULT_REQUESTS), ours(&DEFAULT_LIMITS)),
+        Some(resources) => (asked(&resources.requests), asked(&resources.limits)),
+    };
+    ResourceRequirements { requests: Some(requests), limits: Some(limits), claims: None }
 }
 
 /// Brokers of one cluster rather not on one machine. A wish, not a demand: a small Kubernetes still runs them all.

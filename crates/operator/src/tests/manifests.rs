@@ -107,5 +107,5 @@ fn resources_are_what_was_asked_for_or_small() {
     }));
     let asked = container(&asked).resources.expect("resources");
     assert_eq!(asked.requests.expect("requests").keys().collect::<Vec<_>>(), ["cpu"]);
-    assert_eq!(asked.limits.expect("limits")["memory"].0, "512Mi");
+    assert!(asked.limits.expect("limits").is_empty(), "a request may be larger than our own limit");
 }
