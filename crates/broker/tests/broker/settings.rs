@@ -122,6 +122,7 @@ fn quotas(client: &mut Client, client_id: &str) -> Vec<(String, f64)> {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long others wait is real time")]
 fn who_is_beyond_a_quota_rests_and_nobody_else_does() {
     /// What the test client calls itself, and bytes in a second.
     const CLIENT_ID: &str = "test";
@@ -140,7 +141,7 @@ fn who_is_beyond_a_quota_rests_and_nobody_else_does() {
     // A second's worth is free, the rest of it must be waited for: by this connection, not by others.
     let throttled = client.call(9, &produce_request("t", 0, large(), -1)).throttle_time_ms;
     assert!((500..=900).contains(&throttled), "{throttled} ms");
-    let began = Instant::now();
+    let began = now();
     assert_eq!(quotas(&mut other, "nobody"), []);
     assert!(began.elapsed() < Duration::from_millis(400), "others do not wait");
     assert_eq!(quotas(&mut client, "nobody"), []);
