@@ -12,8 +12,9 @@ const SILENT_GROUP_MIN_WAIT_MS: u64 = 1000;
 /// How long at least the first members of a group are waited for, whatever the configuration says.
 ///
 /// A program that starts several consumers has them ask within milliseconds of each other. We answer faster than that,
-/// so that without this the first would always get everything and give it up again at once. Nobody notices the wait.
-const GATHERING_MIN_MS: u64 = 25;
+/// so that without this the first would always get everything and give it up again at once. A librdkafka whose own
+/// threads are slower than our answers looks again after 50 ms, so twice that. Nobody notices the wait.
+const GATHERING_MIN_MS: u64 = 100;
 
 fn initial_step_ms(step: &Step<'_>) -> u64 {
     step.settings.initial_rebalance_delay_ms.max(GATHERING_MIN_MS)

@@ -95,19 +95,19 @@ fn without_a_delay_only_members_that_start_together_wait_for_each_other() {
     check_with(
         |settings| settings.initial_rebalance_delay_ms = 0,
         "enter a
-         wait 25
+         wait 100
          sync a a=all
          enter b
          beat a
          join a",
         expect![[r#"
             0      a did not join: MEMBER_ID_REQUIRED
-            25     a joined generation 1 (range), leads a
-            25     a does "all"
-            25     b did not join: MEMBER_ID_REQUIRED
-            25     a beats: REBALANCE_IN_PROGRESS
-            25     a joined generation 2 (range), leads a b
-            25     b joined generation 2 (range), follows a
+            100    a joined generation 1 (range), leads a
+            100    a does "all"
+            100    b did not join: MEMBER_ID_REQUIRED
+            100    a beats: REBALANCE_IN_PROGRESS
+            100    a joined generation 2 (range), leads a b
+            100    b joined generation 2 (range), follows a
         "#]],
     );
 }

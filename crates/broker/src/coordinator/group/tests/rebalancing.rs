@@ -9,7 +9,7 @@ fn members_are_called_by_their_heartbeats_and_the_slow_are_left_behind() {
     check_with(
         |settings| settings.initial_rebalance_delay_ms = 0,
         "enter a rebalance=5000
-         wait 25
+         wait 100
          sync a a=all
          enter b rebalance=5000
          beat a
@@ -19,14 +19,14 @@ fn members_are_called_by_their_heartbeats_and_the_slow_are_left_behind() {
          describe",
         expect![[r#"
             0      a did not join: MEMBER_ID_REQUIRED
-            25     a joined generation 1 (range), leads a
-            25     a does "all"
-            25     b did not join: MEMBER_ID_REQUIRED
-            25     a beats: REBALANCE_IN_PROGRESS
-            5025   b joined generation 2 (range), leads b
-            5025   a beats: UNKNOWN_MEMBER_ID
-            5025   b does "all"
-            5025   group: NONE Stable "range" b="all"
+            100    a joined generation 1 (range), leads a
+            100    a does "all"
+            100    b did not join: MEMBER_ID_REQUIRED
+            100    a beats: REBALANCE_IN_PROGRESS
+            5100   b joined generation 2 (range), leads b
+            5100   a beats: UNKNOWN_MEMBER_ID
+            5100   b does "all"
+            5100   group: NONE Stable "range" b="all"
         "#]],
     );
 }
