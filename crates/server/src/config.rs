@@ -1,8 +1,9 @@
 //! What the process is told: flags, or the same names as `PENSTOCK_…` in the environment.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 use telemetry::logs;
@@ -14,7 +15,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     #[command(flatten)]
-    pub(crate) serve: Option<Serve>,
+    pub(crate) serve: Serve,
 }
 
 #[derive(Debug, Subcommand)]
@@ -51,13 +52,13 @@ pub(crate) struct IssueToken {
     pub(crate) label: String,
 }
 
-/// How to serve. No group of flags is nested in here: they are optional as a whole, and clap would not see that any was
-/// given.
+/// How to serve. What is needed for that is optional here, since a command may stand in place of all of it, in an
+/// environment that tells only some.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Serve {
     /// Directory for keys, certificates and, with the local substrate, clusters. One server at a time.
     #[arg(long, env = "PENSTOCK_DIR")]
-    pub(crate) dir: PathBuf,
+    dir: Option<PathBuf>,
 
     /// Address of the API and the console. Port 0 takes any free one; the ready line says which.
     #[arg(long, env = "PENSTOCK_LISTEN", default_value = "127.0.0.1:8443")]
@@ -79,7 +80,7 @@ pub(crate) struct Serve {
 
     /// Where Postgres is: postgres://user:password@host:port/database.
     #[arg(long, env = "PENSTOCK_DATABASE_URL", hide_env_values = true)]
-    pub(crate) database_url: SecretString,
+    database_url: Option<SecretString>,
 
     /// What lists call the place where clusters run.
     #[arg(long, env = "PENSTOCK_REGION", default_value = "local")]
@@ -119,6 +120,18 @@ pub(crate) struct Serve {
     pub(crate) log_format: logs::Format,
 }
 
+impl Serve {
+    /// The directory, which serving needs.
+    pub(crate) fn dir(&self) -> anyhow::Result<&Path> {
+        self.dir.as_deref().context("--dir (or PENSTOCK_DIR) is needed; see --help")
+    }
+
+    /// Where Postgres is, which serving needs.
+    pub(crate) fn database_url(&self) -> anyhow::Result<&SecretString> {
+        self.database_url.as_ref().context("--database-url (or PENSTOCK_DATABASE_URL) is needed; see --help")
+    }
+}
+
 /// What brokers run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Substrate {
@@ -138,19 +151,22 @@ mod tests {
 
     #[test]
     fn serving_needs_a_directory_and_a_database() {
-        let serve = parse(&["--dir", "/d", "--database-url", "postgres://p"]).unwrap().serve.unwrap();
-        assert_eq!(serve.substrate, Substrate::Local);
-        assert!(parse(&["--dir", "/d"]).is_err());
-        let kubernetes =
-            ["--dir", "/d", "--database-url", "p", "--substrate", "kubernetes", "--kube-namespace", "fleet"];
-        let serve = parse(&kubernetes).unwrap().serve.unwrap();
-        assert_eq!((serve.substrate, &*serve.kube_namespace.unwrap()), (Substrate::Kubernetes, "fleet"));
+        let serve = parse(&["--dir", "/d", "--database-url", "postgres://p"]).unwrap().serve;
+        assert_eq!((serve.substrate, serve.dir().unwrap()), (Substrate::Local, Path::new("/d")));
+        serve.database_url().unwrap();
+        let serve = parse(&["--substrate", "kubernetes", "--kube-namespace", "fleet"]).unwrap().serve;
+        assert_eq!(
+            (serve.substrate, &*serve.kube_namespace.clone().unwrap()),
+            (Substrate::Kubernetes, "fleet")
+        );
+        assert!(serve.dir().unwrap_err().to_string().contains("--dir"));
+        assert!(serve.database_url().unwrap_err().to_string().contains("--database-url"));
     }
 
     #[test]
     fn a_command_needs_what_it_uses_and_nothing_of_serving() {
         let arguments = parse(&["migrate", "--database-url", "postgres://p"]).unwrap();
-        assert!(matches!(arguments.command, Some(Command::Migrate(_))) && arguments.serve.is_none());
+        assert!(matches!(arguments.command, Some(Command::Migrate(_))));
         let arguments = parse(&["issue-token", "--database-url", "p", "--account", "acme"]).unwrap();
         assert!(matches!(arguments.command, Some(Command::IssueToken(_))));
         assert!(parse(&["issue-token", "--database-url", "p"]).is_err());

@@ -40,11 +40,7 @@ fn main() -> ExitCode {
         (Some(Command::IssueToken(wanted)), _) => {
             in_runtime(logs::Format::Text, command::issue_token(&wanted))
         }
-        (None, Some(serve)) => in_runtime(serve.log_format, platform::run(serve)),
-        (None, None) => {
-            complain("--dir and --database-url are needed; see --help");
-            return ExitCode::from(EXIT_BAD_CONFIGURATION);
-        }
+        (None, serve) => in_runtime(serve.log_format, platform::run(serve)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -39,7 +39,7 @@ const PREPARE_AGAIN_AFTER: Duration = Duration::from_millis(200);
 pub(crate) async fn run(serve: Serve) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     signals::listen(&stop, serve.stop_with_stdin)?;
-    let directory = Directory::take(&serve.dir)?;
+    let directory = Directory::take(serve.dir()?)?;
     let identity = match &serve.tls {
         Some(dir) => provided::read(dir)?,
         None => identity::make(directory.path(), &serve.public_names, System::now())?,
@@ -131,7 +131,7 @@ struct Controlled {
 }
 
 fn control(serve: &Serve, master_key: MasterKey, registry: &Registry) -> anyhow::Result<Controlled> {
-    let store = store(&serve.database_url)?.measured(registry);
+    let store = store(serve.database_url()?)?.measured(registry);
     let settings = Settings {
         region: serve.region.clone(),
         release: Release(RELEASE.to_owned()),
