@@ -216,7 +216,13 @@ impl Api {
     /// Makes a topic and waits until clients can use it.
     pub(crate) fn topic(&self, resource: &str, name: &str, partitions: u32) {
         let topics = format!("/v1/resources/{resource}/topics");
-        self.post(&topics, &json!({"name": name, "partitions": partitions})).expect(202);
+        let wanted = json!({"name": name, "partitions": partitions});
+        // Where a cluster's address is a network's to set up, it may lag behind the cluster by a moment; the answer
+        // says to try again, so this does.
+        wait_until(&format!("topic {name} is accepted"), || {
+            let answer = self.post(&topics, &wanted);
+            answer.status != StatusCode::SERVICE_UNAVAILABLE && answer.expect(202) != Value::Null
+        });
         wait_until(&format!("topic {name} is ready"), || {
             self.get(&format!("{topics}/{name}")).body["partitions"] == partitions
         });

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use testkit::process::{kill_9, wait_until};
+use testkit::process::kill_9;
 
 use super::heal::claims;
-use super::{Kube, OWN, SYSTEM, Stopwatch, text};
+use super::{Kube, OWN, SYSTEM, Stopwatch, text, wait_until};
 use crate::clients::{consume, produce};
 
 /// A node of this machine's own cluster, as `crates/xtask/src/kube/node.rs` keeps it.

@@ -1,8 +1,6 @@
 //! Clusters that cannot become ready: the reason is named, nothing is deleted, and nothing is tried in a hot loop.
 
-use testkit::process::wait_until;
-
-use super::{Cluster, Kube, RELEASE_WITHOUT_IMAGE, text};
+use super::{Cluster, Kube, RELEASE_WITHOUT_IMAGE, text, wait_until};
 
 /// Waits for a condition that says why.
 fn says(cluster: &Cluster<'_>, reason: &str, part: &str) {

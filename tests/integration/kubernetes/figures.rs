@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use testkit::process::{processes_that_name, wait_until};
+use testkit::process::processes_that_name;
 
-use super::Kube;
+use super::{Kube, wait_until};
 
 /// What settles after the last change (statuses, endpoints, the operator's second look) is not idle.
 const SETTLE: Duration = Duration::from_secs(30);

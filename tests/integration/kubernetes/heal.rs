@@ -1,8 +1,8 @@
 //! From `kubectl apply` to a record, and back to it whatever is killed or deleted.
 
-use testkit::process::{kill_9, wait_until};
+use testkit::process::kill_9;
 
-use super::{Kube, Stopwatch, text};
+use super::{Kube, Stopwatch, text, wait_until};
 use crate::clients::{consume, produce};
 
 #[test]

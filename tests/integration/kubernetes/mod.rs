@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use testkit::process::{World, wait_until};
+use testkit::process::{PATIENCE, World};
 
 use crate::clients::Access;
 use crate::platform::shown;
@@ -327,13 +328,25 @@ fn is_true(object: &Value, kind: &str) -> bool {
     conditions.iter().any(|condition| condition["type"] == kind && condition["status"] == "True")
 }
 
+/// Waits until something holds. A look starts kubectl, so they are rarer than elsewhere, and the time that they take
+/// counts.
+#[expect(clippy::disallowed_methods, reason = "a test's own thread, with no runtime to block")]
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    const LOOK_EVERY: Duration = Duration::from_millis(300);
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
 /// How long something takes, for a person.
-struct Stopwatch(std::time::Instant);
+struct Stopwatch(Instant);
 
 impl Stopwatch {
     #[expect(clippy::disallowed_methods, reason = "tells a person how long a step took")]
     fn start() -> Stopwatch {
-        Stopwatch(std::time::Instant::now())
+        Stopwatch(Instant::now())
     }
 
     #[expect(clippy::print_stdout, reason = "what a test prints is its output")]

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use testkit::Database;
-use testkit::process::{Process, World, binary, wait_until};
+use testkit::process::{Process, World, binary};
 
-use super::{Kube, Namespace, Stopwatch, is_true, text};
+use super::{Kube, Namespace, Stopwatch, is_true, text, wait_until};
 use crate::platform::Api;
 use crate::thin_path;
 
