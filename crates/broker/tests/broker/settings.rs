@@ -141,12 +141,13 @@ fn who_is_beyond_a_quota_rests_and_nobody_else_does() {
     // A second's worth is free, the rest of it must be waited for: by this connection, not by others.
     let throttled = client.call(9, &produce_request("t", 0, large(), -1)).throttle_time_ms;
     assert!((500..=900).contains(&throttled), "{throttled} ms");
-    let began = now();
+    let rest = Duration::from_millis(u64::try_from(throttled).expect("positive"));
+    let began = Instant::now();
     assert_eq!(quotas(&mut other, "nobody"), []);
-    assert!(began.elapsed() < Duration::from_millis(400), "others do not wait");
+    assert!(began.elapsed() < rest, "others do not wait");
     assert_eq!(quotas(&mut client, "nobody"), []);
-    // Measured on our side of the answer, which left before the rest began.
-    assert!(began.elapsed() >= Duration::from_millis(400), "the connection rests: {:?}", began.elapsed());
+    // Half of it, because we may have read the answer long after it was sent.
+    assert!(began.elapsed() >= rest / 2, "the connection rests: {:?}", began.elapsed());
 
     let fetched = client.call(11, &fetch_request("t", 0, 0, 0));
     assert!(fetched.throttle_time_ms > 0, "a batch of 1.8 seconds' worth");
