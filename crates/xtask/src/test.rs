@@ -36,15 +36,14 @@ struct Sum {
 
 pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     system::require(system::FOR_TESTS)?;
-    let kubernetes = Kubernetes::begin(root);
+    let kubernetes = Kubernetes::begin(root, &options.more);
     testkit::tools::prepare();
     // First, because the tests drive these programs; `cargo test` alone does not build other packages' bins.
     run::build_programs(root, &[])?;
-    let archives = kube::write_images(root)?;
     // Before the cluster starts, which would only wait.
     let what = options.more.iter().take_while(|word| *word != "--");
     run::run(run::cargo(root).args(["test", "--workspace", "--no-run", "--quiet"]).args(what))?;
-    let kubernetes = kubernetes.start(&archives)?;
+    let kubernetes = kubernetes.start()?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let dir = std::env::temp_dir().join(format!("penstock-test-run-{}", std::process::id()));
@@ -74,11 +73,15 @@ enum Kubernetes<'a> {
     Own { root: &'a Path, preparing: JoinHandle<anyhow::Result<()>> },
     Running { variables: Vec<(&'static str, PathBuf)>, started: bool },
     None { why: String },
+    Unneeded,
 }
 
 impl<'a> Kubernetes<'a> {
     /// Begins to compile what is missing.
-    fn begin(root: &'a Path) -> Kubernetes<'a> {
+    fn begin(root: &'a Path, asked: &[String]) -> Kubernetes<'a> {
+        if leaves_out_integration(asked) {
+            return Kubernetes::Unneeded;
+        }
         if let Some(named) = std::env::var_os(kube::KUBECONFIG_VARIABLE) {
             let variables = vec![(kube::KUBECONFIG_VARIABLE, named.into())];
             return Kubernetes::Running { variables, started: false };
@@ -90,12 +93,13 @@ impl<'a> Kubernetes<'a> {
         Kubernetes::Own { root, preparing: std::thread::spawn(move || kube::prepare(&of)) }
     }
 
-    /// Starts it with these images, once everything is compiled.
-    fn start(self, archives: &[PathBuf]) -> anyhow::Result<Kubernetes<'a>> {
+    /// Starts it, once everything is compiled.
+    fn start(self) -> anyhow::Result<Kubernetes<'a>> {
         let Kubernetes::Own { root, preparing } = self else { return Ok(self) };
+        let archives = kube::write_images(root)?;
         preparing.join().map_err(|_| anyhow!("the build of Kubernetes panicked"))??;
         let variables = vec![
-            (kube::KUBECONFIG_VARIABLE, kube::up(root, archives)?),
+            (kube::KUBECONFIG_VARIABLE, kube::up(root, &archives)?),
             (kube::KUBECTL_VARIABLE, kube::kubectl(root)?),
             (kube::HELM_VARIABLE, kube::helm()?),
         ];
@@ -120,6 +124,14 @@ impl<'a> Kubernetes<'a> {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether packages are named and the one with the tests on Kubernetes is none of them.
+fn leaves_out_integration(asked: &[String]) -> bool {
+    let words: Vec<&str> = asked.iter().map(String::as_str).take_while(|word| *word != "--").collect();
+    let named = |pair: &[&str]| ["-p", "--package"].contains(&pair[0]);
+    let mut packages = words.windows(2).filter(|pair| named(pair)).map(|pair| pair[1]).peekable();
+    packages.peek().is_some() && !packages.any(|package| package == "integration")
 }
 
 /// Runs the tests, shows their output, and prints one closing line over all of them.
@@ -159,6 +171,19 @@ impl Sum {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_named_packages_leave_the_tests_on_kubernetes_out() {
+        let asked = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        for with in
+            ["", "-- a_filter", "--package integration", "-p store -p integration", "-- --package store"]
+        {
+            assert!(!leaves_out_integration(&asked(with)), "{with}");
+        }
+        for without in ["--package store", "-p store -p api -- integration"] {
+            assert!(leaves_out_integration(&asked(without)), "{without}");
+        }
+    }
 
     #[test]
     fn closing_lines_add_up_and_other_lines_do_not_count() {
