@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use testkit::process::kill_9;
 
 use super::heal::claims;
-use super::{Kube, OWN, SYSTEM, Stopwatch, text, wait_until};
+use super::{Kube, OWN, SYSTEM, Stopwatch, text, wait_until, wait_until_reached};
 use crate::clients::{consume, produce};
 
 /// A node of this machine's own cluster, as `crates/xtask/src/kube/node.rs` keeps it.
@@ -68,6 +68,7 @@ fn a_lost_node_costs_nothing_but_the_time_until_it_returns() {
     }
     let node = text(&namespace.get("pod", &cluster.broker()), "/spec/nodeName").to_owned();
     let Some(machine) = Machine::named(&node) else { return };
+    wait_until_reached(&cluster.access());
     produce(&cluster.access(), "payments", &["kept"]);
     let claim = claims(&namespace);
 
@@ -91,6 +92,7 @@ fn a_lost_node_costs_nothing_but_the_time_until_it_returns() {
     cluster.wait_until_ready();
     watch.tell("node booted again to Ready");
     assert_eq!(claims(&namespace), claim);
+    wait_until_reached(&cluster.access());
     assert_eq!(consume(&cluster.access(), "payments"), ["kept"]);
 }
 

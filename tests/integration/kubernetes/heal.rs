@@ -2,7 +2,7 @@
 
 use testkit::process::kill_9;
 
-use super::{Kube, Stopwatch, text, wait_until};
+use super::{Kube, Stopwatch, text, wait_until, wait_until_reached};
 use crate::clients::{consume, produce};
 
 #[test]
@@ -14,8 +14,12 @@ fn the_example_becomes_ready_and_outlives_its_pod_its_container_and_its_objects(
     let cluster = namespace.apply_example();
     cluster.wait_until_ready();
     watch.tell("kubectl apply to Ready");
+    wait_until_reached(&cluster.access());
     produce(&cluster.access(), "payments", &["one", "two", "three"]);
-    let all = || assert_eq!(consume(&cluster.access(), "payments"), ["one", "three", "two"]);
+    let all = || {
+        wait_until_reached(&cluster.access());
+        assert_eq!(consume(&cluster.access(), "payments"), ["one", "three", "two"]);
+    };
     all();
 
     // The pod.
@@ -53,10 +57,6 @@ fn the_example_becomes_ready_and_outlives_its_pod_its_container_and_its_objects(
         });
     }
     cluster.wait_until_ready();
-    wait_until("clients find the records again", || {
-        let mut list = cluster.access().kcat();
-        list.args(["-L", "-t", "payments", "-m", "5"]).output().expect("kcat starts").status.success()
-    });
     all();
 }
 
@@ -90,6 +90,8 @@ fn clusters_of_one_name_in_two_namespaces_are_two() {
     let (here, there) = (left.apply_example(), right.apply_example());
     here.wait_until_ready();
     there.wait_until_ready();
+    wait_until_reached(&here.access());
+    wait_until_reached(&there.access());
     produce(&here.access(), "letters", &["to the left"]);
     produce(&there.access(), "letters", &["to the right"]);
     assert_eq!(consume(&here.access(), "letters"), ["to the left"]);

@@ -340,6 +340,15 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until a client gets through to a cluster. The address of a pod that is ready works once each node's network
+/// knows the pod, a moment later; applications try again, and kcat gives up.
+fn wait_until_reached(access: &Access) {
+    wait_until("a client gets through", || {
+        let mut list = access.kcat();
+        list.args(["-L", "-m", "3"]).output().expect("kcat starts").status.success()
+    });
+}
+
 /// How long something takes, for a person.
 struct Stopwatch(Instant);
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use testkit::Database;
 use testkit::process::{Process, World, binary};
 
-use super::{Kube, Namespace, Stopwatch, is_true, text, wait_until};
+use super::{Kube, Namespace, Stopwatch, is_true, text, wait_until, wait_until_reached};
 use crate::platform::Api;
 use crate::thin_path;
 
@@ -77,5 +77,6 @@ fn a_rest_call_makes_a_cluster_that_heals_without_the_platform() {
         now.len() == 1 && now[0].1 != before[0].1
     });
     watch.tell("a killed pod to another one, without the platform");
+    wait_until_reached(&third);
     thin_path::holds(&third);
 }
