@@ -8,6 +8,7 @@
 //! nobody to return an error to.
 
 mod database;
+pub mod installed;
 pub mod log_watch;
 pub mod process;
 pub mod tools;

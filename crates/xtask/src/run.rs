@@ -70,12 +70,7 @@ pub(crate) fn target_dir(root: &Path) -> PathBuf {
 
 /// The user's cache directory for Penstock: tools and packages that are too slow to fetch for each clone.
 pub(crate) fn cache_dir() -> anyhow::Result<PathBuf> {
-    let caches = match std::env::var_os("XDG_CACHE_HOME") {
-        Some(dir) => PathBuf::from(dir),
-        None => PathBuf::from(std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?)
-            .join(".cache"),
-    };
-    Ok(caches.join("penstock"))
+    testkit::installed::cache_dir().context("neither XDG_CACHE_HOME nor HOME is set")
 }
 
 /// Whether a program is on PATH.

@@ -5,7 +5,7 @@
 //! intermediate files (3 GB) is not needed for it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -78,27 +78,12 @@ fn go() -> Command {
     command
 }
 
-/// A directory of the cache: finds it, or makes it under a lock.
+/// A directory of the cache: finds it, or makes it.
 fn cached(name: &str, what: &str, make: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
-    let caches = run::cache_dir()?;
-    let dir = caches.join(name);
-    // Written last: a directory without it is what an interrupted build left.
-    let finished = dir.join(".finished");
-    if finished.is_file() {
-        return Ok(dir);
-    }
-    fs::create_dir_all(&caches).with_context(|| format!("create {}", caches.display()))?;
-    let lock = File::create(caches.join(format!("{name}.lock")))?;
-    lock.lock().with_context(|| format!("wait for another build of {what}"))?;
-    if !finished.is_file() {
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir)?;
+    testkit::installed::once(&run::cache_dir()?, name, |dir| {
         run::say(&format!("building {what} into {}", dir.display()));
-        make(&dir)
-            .with_context(|| format!("build {what}; Go 1.24 or newer and its module proxy are needed"))?;
-        fs::write(&finished, "")?;
-    }
-    Ok(dir)
+        make(dir).with_context(|| format!("build {what}; Go 1.24 or newer and its module proxy are needed"))
+    })
 }
 
 /// Stands for the source: names and contents of all files, and how they are built.

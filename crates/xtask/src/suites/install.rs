@@ -1,37 +1,24 @@
 //! Getting other people's sources and packages, once a user: with `cargo`, `pip` and `mvn` as their owners meant it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
+use testkit::installed;
 
 use crate::run;
 
-/// The directory `name` in the cache, filled by `install` unless it is there. A directory whose installation was
-/// interrupted is made anew; two runs at the same time install once.
+/// The directory `name` in the cache, filled by `install` unless it is there.
 pub(super) fn once(
     cache: &Path,
     name: &str,
     install: impl FnOnce(&Path) -> anyhow::Result<()>,
 ) -> anyhow::Result<PathBuf> {
-    let dir = cache.join(name);
-    let finished = dir.join(".finished");
-    if !finished.is_file() {
-        fs::create_dir_all(cache)?;
-        let lock = File::create(cache.join(format!("{name}.lock")))?;
-        lock.lock().context("wait for another installation")?;
-        if !finished.is_file() {
-            run::say(&format!("installing {name} into {}", cache.display()));
-            if dir.exists() {
-                fs::remove_dir_all(&dir)?;
-            }
-            fs::create_dir_all(&dir)?;
-            install(&dir).with_context(|| format!("install {name} into {}", dir.display()))?;
-            fs::write(&finished, "")?;
-        }
-    }
-    Ok(dir)
+    installed::once(cache, name, |dir| {
+        run::say(&format!("installing {name} into {}", cache.display()));
+        install(dir).with_context(|| format!("install {name} into {}", dir.display()))
+    })
 }
 
 /// Unpacks the sources of a crate into `dir`.
@@ -64,12 +51,4 @@ pub(super) fn patch(file: &Path, from: &str, to: &str) -> anyhow::Result<()> {
     ensure!(found == 1, "{} contains `{from}` {found} times", file.display());
     fs::write(file, text.replace(from, to))?;
     Ok(())
-}
-
-/// A name for something that was installed from this text: another text is another installation.
-pub(super) fn named_after(kind: &str, text: &[u8]) -> String {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    format!("{kind}-{:016x}", hasher.finish())
 }

@@ -53,7 +53,7 @@ pub(super) fn run(setting: &Setting<'_>) -> anyhow::Result<Vec<TestResult>> {
 /// The directory with all jars that the tools need.
 pub(super) fn jars(setting: &Setting<'_>) -> anyhow::Result<PathBuf> {
     let pom = setting.pieces.join("java-tools/pom.xml");
-    let name = install::named_after("kafka-jars", &fs::read(&pom)?);
+    let name = testkit::installed::named_after("kafka-jars", &fs::read(&pom)?);
     let installed = install::once(setting.cache, &name, |dir| copy_jars(&pom, &dir.join("lib")))?;
     Ok(installed.join("lib"))
 }

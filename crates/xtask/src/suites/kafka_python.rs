@@ -31,7 +31,7 @@ const MODULES: [&str; 3] = ["admin", "consumer", "producer"];
 pub(super) fn run(setting: &Setting<'_>) -> anyhow::Result<Vec<TestResult>> {
     let pieces = setting.pieces.join("kafka-python");
     let requirements = fs::read(pieces.join("requirements.txt"))?;
-    let name = install::named_after(&format!("kafka-python-{VERSION}"), &requirements);
+    let name = testkit::installed::named_after(&format!("kafka-python-{VERSION}"), &requirements);
     let installed = install::once(setting.cache, &name, |dir| build(dir, &pieces))?;
     let broker = Broker::start(setting.broker, setting.scratch, "broker", &["num.partitions=4"])?;
     let report = setting.scratch.join("report.txt");
