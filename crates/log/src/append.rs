@@ -1,4 +1,4 @@
-//! Appending: stamps on the way in, one system call, and what has to be remembered.
+//! Appending: batches are judged and stamped here, and written in runs ([`crate::run`]).
 //!
 //! The received bytes are shared with the request they came in and are never copied or changed. Of each batch
 //! the first 16 bytes (base offset, length, leader epoch) are written from a stamped copy and the rest as it
@@ -6,16 +6,15 @@
 //! has succeeded, so a failed append leaves no trace but possibly bytes behind the end, which are cut off
 //! before the next attempt and by recovery.
 
-use std::io::IoSlice;
-
 use bytes::{Bytes, BytesMut};
 use protocol::ErrorCode;
-use protocol::batch::{self, BatchError, Header, STAMPED_PREFIX_BYTES};
+use protocol::batch::{self, BatchError, Header};
 
 use crate::config::TimestampType;
 use crate::io::Io;
 use crate::log::PartitionLog;
 use crate::producers::{Marker, ProducerError, Verdict};
+use crate::run::{Incoming, Run};
 use crate::scan::plausible;
 use crate::store::StorageError;
 
@@ -128,11 +127,12 @@ impl AppendError {
     }
 }
 
-/// A batch on its way in: its header as it will stand in the log, and its bytes in one or two slices.
-struct Incoming {
-    header: Header,
-    marker: Option<Marker>,
-    parts: [Bytes; 2],
+/// A request's batches, judged.
+enum Judged {
+    /// To be written, with their offsets.
+    New(Vec<Incoming>),
+    /// Written earlier.
+    Repeated(AppendInfo),
 }
 
 impl<I: Io> PartitionLog<I> {
@@ -148,37 +148,116 @@ impl<I: Io> PartitionLog<I> {
         origin: Origin,
         now_ms: i64,
     ) -> Result<AppendInfo, AppendError> {
+        let answers = self.append_run(std::slice::from_ref(batches), leader_epoch, origin, now_ms);
+        answers.into_iter().next().unwrap_or(Err(AppendError::Empty))
+    }
+
+    /// Appends what several requests bring, in their order, with as few writes as possible. Each has an answer of its
+    /// own, the same as if it had been appended alone, except that what shares a write shares its failure.
+    pub fn append_run(
+        &mut self,
+        requests: &[Bytes],
+        leader_epoch: i32,
+        origin: Origin,
+        now_ms: i64,
+    ) -> Vec<Result<AppendInfo, AppendError>> {
+        let mut answers = Vec::with_capacity(requests.len());
+        let mut run = Run::new(self.end_offset);
+        for request in requests {
+            let judged = loop {
+                if let Some(judged) = self.judge(request, &run, leader_epoch, origin, now_ms).transpose() {
+                    break judged;
+                }
+                self.write_run(&mut run, &mut answers);
+            };
+            let added = match judged {
+                Ok(Judged::New(batches)) => self.add(&mut run, batches, now_ms, &mut answers),
+                Ok(Judged::Repeated(info)) => Ok(info),
+                Err(error) => Err(error),
+            };
+            answers.push(added);
+        }
+        self.write_run(&mut run, &mut answers);
+        answers
+    }
+
+    /// Adds new batches to a run, which is written before if the segment ends between them. Returns what to say of them
+    /// once they are written.
+    fn add(
+        &mut self,
+        run: &mut Run,
+        batches: Vec<Incoming>,
+        now_ms: i64,
+        answers: &mut [Result<AppendInfo, AppendError>],
+    ) -> Result<AppendInfo, AppendError> {
+        let info = self.info(&batches, now_ms)?;
+        if self.rolls_between(run, &batches)? {
+            self.write_run(run, answers);
+        }
+        run.add(batches, answers.len());
+        Ok(info)
+    }
+
+    /// Judges one request's batches as if `run` were in the log already; `None` if that cannot be said before the run
+    /// is written, which an empty run never asks for.
+    fn judge(
+        &self,
+        request: &Bytes,
+        run: &Run,
+        leader_epoch: i32,
+        origin: Origin,
+        now_ms: i64,
+    ) -> Result<Option<Judged>, AppendError> {
         let append_time_ms = (self.config.timestamp_type == TimestampType::LogAppendTime).then_some(now_ms);
-        let log_append_time_ms = append_time_ms.unwrap_or(-1);
-        let mut incoming = Vec::with_capacity(1);
+        let mut batches = Vec::with_capacity(1);
         let mut prefixes = BytesMut::new();
-        let mut next_offset = self.end_offset;
-        for (index, batch) in split(batches).enumerate() {
+        let mut next_offset = run.next_offset();
+        for (index, batch) in split(request).enumerate() {
             let (mut header, batch) = batch.map_err(|source| AppendError::Batch { index, source })?;
             self.check_limits(&header, origin, now_ms)?;
             let marker = if header.is_control() { read_marker(&batch) } else { None };
-            if header.has_producer() && origin == Origin::Client && batch.len() != batches.len() {
-                return Err(AppendError::SeveralBatches { batches: split(batches).count() });
+            if header.has_producer() && origin == Origin::Client && batch.len() != request.len() {
+                return Err(AppendError::SeveralBatches { batches: split(request).count() });
             }
-            if let Some(original) = self.earlier_append(&header, marker, origin)? {
-                return Ok(AppendInfo { log_append_time_ms, ..original });
+            let before = if header.has_producer() { run.last_of(header.producer_id) } else { None };
+            match before {
+                Some(before) if origin == Origin::Client && before.is_followed_by(&header) => {}
+                Some(_) => return Ok(None),
+                None => {
+                    if let Some(original) = self.earlier_append(&header, marker, origin)? {
+                        let log_append_time_ms = append_time_ms.unwrap_or(-1);
+                        return Ok(Some(Judged::Repeated(AppendInfo { log_append_time_ms, ..original })));
+                    }
+                }
             }
             header.base_offset = next_offset;
             header.leader_epoch = leader_epoch;
-            let parts = match append_time_ms {
+            batches.push(match append_time_ms {
                 Some(now_ms) => {
                     header.max_timestamp = now_ms;
-                    [restamped(&batch, &header, now_ms), Bytes::new()]
+                    Incoming::whole(header, marker, restamped(&batch, &header, now_ms))
                 }
-                None => {
-                    prefixes.extend_from_slice(&batch::stamped_prefix(&header, next_offset, leader_epoch));
-                    [prefixes.split().freeze(), batch.slice(STAMPED_PREFIX_BYTES..)]
-                }
-            };
+                None => Incoming::stamped(header, marker, &batch, &mut prefixes),
+            });
             next_offset = header.last_offset() + 1;
-            incoming.push(Incoming { header, marker, parts });
         }
-        self.write(incoming).map(|info| AppendInfo { log_append_time_ms, ..info })
+        Ok(Some(Judged::New(batches)))
+    }
+
+    /// What to say of new batches once they are written.
+    fn info(&self, batches: &[Incoming], now_ms: i64) -> Result<AppendInfo, AppendError> {
+        let (Some(first), Some(last)) = (batches.first(), batches.last()) else {
+            return Err(AppendError::Empty);
+        };
+        let append_time = self.config.timestamp_type == TimestampType::LogAppendTime;
+        Ok(AppendInfo {
+            base_offset: first.header.base_offset,
+            last_offset: last.header.last_offset(),
+            log_append_time_ms: if append_time { now_ms } else { -1 },
+            log_start_offset: self.start_offset,
+            duplicate: false,
+            bytes: batches.iter().map(|batch| batch.header.size_bytes()).sum(),
+        })
     }
 
     /// Appends batches that a leader has numbered, as they are. Each is verified, since a leader's disk or the
@@ -198,9 +277,11 @@ impl<I: Io> PartitionLog<I> {
             }
             next_offset = header.last_offset() + 1;
             let marker = if header.is_control() { read_marker(&batch) } else { None };
-            incoming.push(Incoming { header, marker, parts: [batch, Bytes::new()] });
+            incoming.push(Incoming::whole(header, marker, batch));
         }
-        self.write(incoming)
+        let info = self.info(&incoming, -1)?;
+        self.write(incoming)?;
+        Ok(AppendInfo { log_append_time_ms: -1, ..info })
     }
 
     fn check_limits(&self, header: &Header, origin: Origin, now_ms: i64) -> Result<(), AppendError> {
@@ -256,96 +337,6 @@ impl<I: Io> PartitionLog<I> {
                 bytes: 0,
             }),
         })
-    }
-
-    /// Writes batches that have their offsets, then remembers them.
-    fn write(&mut self, incoming: Vec<Incoming>) -> Result<AppendInfo, AppendError> {
-        let (Some(first), Some(last)) = (incoming.first(), incoming.last()) else {
-            return Err(AppendError::Empty);
-        };
-        let (base_offset, last_offset) = (first.header.base_offset, last.header.last_offset());
-        let timestamp = incoming.iter().map(|batch| batch.header.max_timestamp).max().unwrap_or(-1);
-        let bytes: usize = incoming.iter().map(|batch| batch.header.size_bytes()).sum();
-        self.ensure_dir()?;
-        self.cut_leftovers()?;
-        self.roll_if_needed(bytes as u64, last_offset, timestamp)?;
-        self.cut_leftovers()?;
-        let active = self.active();
-        let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(incoming.len() * 2);
-        slices.extend(incoming.iter().flat_map(|batch| &batch.parts).map(|part| IoSlice::new(part)));
-        let written = self.with_segment(active, "append to", |segment, at| {
-            segment.prepare(at)?;
-            segment.write(at, &mut slices)
-        });
-        if let Err(error) = written {
-            self.has_leftovers = true;
-            // If the cut fails too, the next append tries again before it writes.
-            let _ = self.cut_leftovers();
-            return Err(error.into());
-        }
-        for batch in incoming {
-            self.remember(active, &batch.header, batch.marker);
-            if self.tail_demand_bytes > 0 && self.store.recent.is_enabled() {
-                let size = batch.header.size_bytes() as u64;
-                self.tail_demand_bytes = self.tail_demand_bytes.saturating_sub(size);
-                let (base, last) = (batch.header.base_offset, batch.header.last_offset());
-                self.store.recent.insert(self.key, base, last, batch.parts);
-            }
-        }
-        Ok(AppendInfo {
-            base_offset,
-            last_offset,
-            log_append_time_ms: -1,
-            log_start_offset: self.start_offset,
-            duplicate: false,
-            bytes,
-        })
-    }
-
-    /// Removes what a failed write left behind the last batch.
-    fn cut_leftovers(&mut self) -> Result<(), StorageError> {
-        if self.has_leftovers {
-            self.with_segment(self.active(), "cut leftovers from", |segment, at| segment.cut_leftovers(at))?;
-            self.has_leftovers = false;
-        }
-        Ok(())
-    }
-
-    fn roll_if_needed(&mut self, bytes: u64, last_offset: i64, timestamp: i64) -> Result<(), StorageError> {
-        let config = self.config.clone();
-        let must_roll = self.with_segment(self.active(), "look at", |segment, at| {
-            segment.must_roll(at, &config, bytes, last_offset, timestamp)
-        })?;
-        if must_roll { self.roll() } else { Ok(()) }
-    }
-
-    /// Takes note of a batch that stands at the end of segment `index`.
-    fn remember(&mut self, index: usize, header: &Header, marker: Option<Marker>) {
-        let at = crate::index::At {
-            store: &self.store,
-            dir: &self.dir,
-            base_offset: self.segments[index].base_offset,
-            state: crate::layout::State::Live,
-        };
-        self.segments[index].added(at, header, self.config.index_interval_bytes);
-        self.epochs.assign(header.leader_epoch, header.base_offset);
-        self.end_offset = header.last_offset() + 1;
-        // Fails only if the file of aborted transactions cannot be read, which it was just before, or written,
-        // which is made up for later.
-        let _ = self.note_producer(index, header, marker);
-    }
-
-    /// Takes note of what a batch in segment `index` says about its producer.
-    pub(crate) fn note_producer(
-        &mut self,
-        index: usize,
-        header: &Header,
-        marker: Option<Marker>,
-    ) -> Result<(), StorageError> {
-        match self.producers.appended(header, marker, self.config.max_producer_ids) {
-            Some(completed) => self.note_completed(index, &completed),
-            None => Ok(()),
-        }
     }
 }
 

@@ -93,6 +93,9 @@ impl<I: Io> PartitionLog<I> {
         if count == 0 || !self.is_compaction_due(count, dirty_from, now_ms)? {
             return Ok(None);
         }
+        // If nothing stays of the last records, the name of the active segment's file says where the log goes on. It
+        // is durable before the swap is.
+        self.cut_leftovers()?;
         let mut sources = Vec::with_capacity(count);
         for index in 0..count {
             let file = self.with_segment(index, "open", |segment, at| segment.log_file(at))?;

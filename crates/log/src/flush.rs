@@ -33,7 +33,6 @@ pub struct Flush<I: Io> {
     snapshots: Vec<PathBuf>,
     epochs: Option<String>,
     sync_names: bool,
-    is_dir_new: bool,
     flushed: Flushed,
 }
 
@@ -48,6 +47,8 @@ pub struct Flushed {
     segments: Vec<Synced>,
     epochs_version: u64,
     names_version: u64,
+    /// It made the directory's own name durable.
+    is_dir_new: bool,
 }
 
 impl Flushed {
@@ -87,7 +88,7 @@ impl<I: Io> Flush<I> {
     }
 
     fn sync_all(&self) -> Result<(), StorageError> {
-        if self.is_dir_new {
+        if self.flushed.is_dir_new {
             sync_new_dir(&self.store.io, self.store.root(), &self.dir)?;
         }
         for (path, handle) in &self.files {
@@ -114,7 +115,8 @@ impl<I: Io> PartitionLog<I> {
         let everything = extent == Extent::Everything;
         let epochs_changed = everything && self.epochs.version() != self.epochs_saved;
         let point = if everything { self.recovery_point } else { self.durable_offset };
-        if !self.has_dir || (point >= self.end_offset && !epochs_changed) {
+        // A hollow directory has no batch to flush, and may lack what a flush would sync.
+        if !self.has_dir || self.is_dir_hollow || (point >= self.end_offset && !epochs_changed) {
             return Ok(None);
         }
         let mut files = Vec::new();
@@ -143,7 +145,6 @@ impl<I: Io> PartitionLog<I> {
             epochs: epochs_changed.then(|| self.epochs.encode()),
             // Index files are made when they get their first entries.
             sync_names: everything || self.names_version != self.names_synced,
-            is_dir_new: self.is_dir_new,
             flushed: Flushed {
                 key: self.key,
                 extent,
@@ -151,6 +152,7 @@ impl<I: Io> PartitionLog<I> {
                 segments,
                 epochs_version: self.epochs.version(),
                 names_version: self.names_version,
+                is_dir_new: self.is_dir_new,
             },
         }))
     }
@@ -168,7 +170,7 @@ impl<I: Io> PartitionLog<I> {
             }
         }
         self.names_synced = self.names_synced.max(flushed.names_version);
-        self.is_dir_new = false;
+        self.is_dir_new &= !flushed.is_dir_new;
         self.durable_offset = self.durable_offset.max(flushed.up_to);
         if flushed.extent == Extent::Everything {
             self.recovery_point = self.recovery_point.max(flushed.up_to);

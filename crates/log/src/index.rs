@@ -122,6 +122,8 @@ pub(crate) struct Index<E, F> {
     /// Whether a file was there when the log was opened.
     has_file: bool,
     gathered: Vec<E>,
+    /// A write that failed may have left some of the gathered entries in the file.
+    has_leftovers: bool,
     /// How many of the entries in the file are known to be on disk; `None` when some were cut off since, for those
     /// may still be there.
     synced: Option<u32>,
@@ -134,7 +136,16 @@ impl<E: Item, F: File> Index<E, F> {
         let stored = (file_bytes.unwrap_or(0) / E::BYTES as u64) as u32;
         let synced = Some(stored);
         let has_file = file_bytes.is_some();
-        Self { slot: Slot::new(), stored, has_file, gathered: Vec::new(), synced, entry: PhantomData }
+        let gathered = Vec::new();
+        Self {
+            slot: Slot::new(),
+            stored,
+            has_file,
+            gathered,
+            has_leftovers: false,
+            synced,
+            entry: PhantomData,
+        }
     }
 
     /// Entries in all.
@@ -161,7 +172,9 @@ impl<E: Item, F: File> Index<E, F> {
         let mut bytes = Vec::with_capacity(self.gathered.len() * E::BYTES);
         self.gathered.iter().for_each(|entry| entry.put(&mut bytes));
         let handle = at.store.handles.get(&at.store.io, &mut self.slot, || at.path(E::KIND))?;
+        self.has_leftovers = true;
         handle.file.write_bytes_at(&bytes, u64::from(stored) * E::BYTES as u64)?;
+        self.has_leftovers = false;
         self.stored = stored + self.gathered.len() as u32;
         self.gathered = Vec::new();
         Ok(())
@@ -254,9 +267,10 @@ impl<E: Item, F: File> Index<E, F> {
             .enumerate()
             .take_while(|(n, entry)| keep(entry) && (*n == 0 || entries[n - 1].precedes(entry)))
             .count();
-        if good < entries.len() {
+        if good < entries.len() || self.has_leftovers {
             let handle = at.store.handles.get(&at.store.io, &mut self.slot, || at.path(E::KIND))?;
             handle.file.set_len(good as u64 * E::BYTES as u64)?;
+            self.has_leftovers = false;
             self.synced = None;
         }
         self.stored = good as u32;

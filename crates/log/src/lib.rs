@@ -38,6 +38,7 @@ mod read;
 mod recent;
 mod recovery;
 mod retention;
+mod run;
 mod scan;
 mod segment;
 mod store;

@@ -174,8 +174,7 @@ impl<I: Io> PartitionLog<I> {
     /// Establishes where the log ends.
     fn find_end(&mut self, known: Known, report: &mut RecoveryReport) -> Result<(), StorageError> {
         let verify = known.stopped == Stopped::MachineDied;
-        // A segment that ends at the recovery point may have got its last index entries after it was synced.
-        let first = if verify { self.segment_of(known.recovery_point - 1) } else { self.active() };
+        let first = if verify { self.first_in_doubt(known.recovery_point) } else { self.active() };
         let mut expected = self.segments[first].base_offset;
         for index in first..self.segments.len() {
             // Compaction leaves gaps between segments, but only below the recovery point.
@@ -272,23 +271,38 @@ impl<I: Io> PartitionLog<I> {
             reason,
             in_the_middle: sound_follows || later_bytes > 0,
         });
-        for later in self.segments.split_off(index + 1).into_iter().rev() {
-            self.remove_segment_files(later.base_offset)?;
-        }
+        self.remove_segments_behind(index)?;
         self.with_segment(index, "cut", |segment, at| {
             let handle = segment.log_file(at)?;
             handle.file.set_len(position)?;
             // What is cut off must not come back behind the records that will stand here next.
             handle.file.sync()
-        })?;
+        })
+    }
+
+    /// Removes the segments behind `index`, newest first and durably: what comes next may rely on it that they do not
+    /// come back.
+    pub(crate) fn remove_segments_behind(&mut self, index: usize) -> Result<(), StorageError> {
+        if index == self.active() {
+            return Ok(());
+        }
+        for later in self.segments.split_off(index + 1).into_iter().rev() {
+            self.remove_segment_files(later.base_offset)?;
+        }
         self.names_version += 1;
-        Ok(())
+        self.store.io.sync_dir(&self.dir).step("sync", &self.dir)
+    }
+
+    /// The first segment that may have changes that are not on disk: the one that ends at the recovery point may
+    /// have got its last index entries, or have lost a batch that could not be written whole, after it was synced.
+    fn first_in_doubt(&self, recovery_point: i64) -> usize {
+        self.segment_of(recovery_point - 1)
     }
 
     /// What the dead process wrote is in the page cache, but nobody knows whether it is on disk: the next flush
     /// must cover all of it.
     fn distrust_disk(&mut self) {
-        let first = self.segment_of(self.recovery_point);
+        let first = self.first_in_doubt(self.recovery_point);
         self.segments[first..].iter_mut().for_each(Segment::distrust_disk);
         self.names_version += 1;
         self.is_dir_new = self.has_dir;
@@ -408,13 +422,16 @@ impl<I: Io> PartitionLog<I> {
         Ok(())
     }
 
-    /// Removes everything; the log is empty and begins at `offset`.
+    /// Removes everything, durably; the log is empty and begins at `offset`.
     pub(crate) fn clear(&mut self, offset: i64) -> Result<(), StorageError> {
         for segment in std::mem::take(&mut self.segments).into_iter().rev() {
             self.remove_segment_files(segment.base_offset)?;
         }
         for snapshot in std::mem::take(&mut self.snapshots) {
             self.remove_snapshot(snapshot)?;
+        }
+        if self.has_dir {
+            self.store.io.sync_dir(&self.dir).step("sync", &self.dir)?;
         }
         self.segments.push(Segment::new(offset));
         self.has_leftovers = true;

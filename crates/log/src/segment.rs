@@ -31,9 +31,21 @@ pub(crate) type Files<I> = Vec<Arc<Handle<<I as Io>::File>>>;
 pub(crate) struct Synced {
     pub(crate) base_offset: i64,
     size: u64,
+    cuts: u32,
     offsets: Option<u32>,
     times: Option<u32>,
     aborts: Option<u32>,
+}
+
+/// What batches that are to be appended ask of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Coming {
+    pub(crate) bytes: u64,
+    pub(crate) last_offset: i64,
+    /// Newest timestamp of the first of them.
+    pub(crate) first_timestamp: i64,
+    /// Newest timestamp of all of them.
+    pub(crate) newest_timestamp: i64,
 }
 
 /// A segment.
@@ -43,6 +55,10 @@ pub(crate) struct Segment<I: Io> {
     pub(crate) size: u64,
     /// How much of the file is known to be on disk.
     pub(crate) synced_size: u64,
+    /// How often bytes were cut off behind the last batch, and how many of these cuts are known to be on disk: until
+    /// then a loss of power may bring the bytes back.
+    cuts: u32,
+    synced_cuts: u32,
     /// Up to where room was asked for ahead of the writes.
     reserved: u64,
     log: Slot<I::File>,
@@ -65,6 +81,8 @@ impl<I: Io> Segment<I> {
             base_offset,
             size: 0,
             synced_size: 0,
+            cuts: 0,
+            synced_cuts: 0,
             reserved: 0,
             log: Slot::new(),
             offsets: Index::existing(None),
@@ -100,20 +118,20 @@ impl<I: Io> Segment<I> {
         at.store.handles.get(&at.store.io, &mut self.log, || at.path(Kind::Log))
     }
 
-    /// Whether the segment must be closed before `bytes` more, up to `last_offset`, may be appended.
+    /// Whether the segment must be closed before the batches that come, `before` being on their way into it already.
     pub(crate) fn must_roll(
         &mut self,
         at: At<'_, I>,
         config: &LogConfig,
-        bytes: u64,
-        last_offset: i64,
-        timestamp: i64,
+        before: Option<Coming>,
+        coming: Coming,
     ) -> io::Result<bool> {
-        if self.size == 0 {
+        let size = self.size + before.map_or(0, |before| before.bytes);
+        if size == 0 {
             return Ok(false);
         }
-        let full = self.size + bytes > u64::from(config.segment_bytes).min(MAX_SEGMENT_BYTES);
-        let too_far = last_offset - self.base_offset > i64::from(i32::MAX);
+        let full = size + coming.bytes > u64::from(config.segment_bytes).min(MAX_SEGMENT_BYTES);
+        let too_far = coming.last_offset - self.base_offset > i64::from(i32::MAX);
         if full || too_far {
             return Ok(true);
         }
@@ -121,8 +139,12 @@ impl<I: Io> Segment<I> {
         if self.offsets.entries() >= max_entries || self.times.entries() >= max_entries {
             return Ok(true);
         }
-        let first = self.first_timestamp(at)?;
-        let age_ms = if first >= 0 && timestamp >= 0 { timestamp.saturating_sub(first) } else { 0 };
+        let first = match before {
+            Some(before) if self.size == 0 => before.first_timestamp,
+            _ => self.first_timestamp(at)?,
+        };
+        let newest = coming.newest_timestamp;
+        let age_ms = if first >= 0 && newest >= 0 { newest.saturating_sub(first) } else { 0 };
         Ok(age_ms > config.segment_ms - config.segment_jitter_ms)
     }
 
@@ -171,10 +193,14 @@ impl<I: Io> Segment<I> {
         self.log_file(at)?.file.set_len(self.size)
     }
 
-    /// Removes what a failed write left behind.
+    /// Removes what a failed write left behind, and makes the file when there is none.
     pub(crate) fn cut_leftovers(&mut self, at: At<'_, I>) -> io::Result<()> {
         let handle = self.log_file(at)?;
-        if handle.file.len()? > self.size { handle.file.set_len(self.size) } else { Ok(()) }
+        if handle.file.len()? > self.size {
+            self.cuts += 1;
+            handle.file.set_len(self.size)?;
+        }
+        Ok(())
     }
 
     /// Notes that a batch now stands at the end of the file. [`Segment::prepare`] was called before.
@@ -298,11 +324,12 @@ impl<I: Io> Segment<I> {
         let mut synced = Synced {
             base_offset: self.base_offset,
             size: self.size,
+            cuts: self.cuts,
             offsets: None,
             times: None,
             aborts: None,
         };
-        if self.synced_size < self.size {
+        if self.synced_size < self.size || self.synced_cuts < self.cuts {
             files.push(self.log_file(at)?);
         }
         if with_indexes {
@@ -326,6 +353,7 @@ impl<I: Io> Segment<I> {
     /// Says that nothing of it is known to be on disk.
     pub(crate) fn distrust_disk(&mut self) {
         self.synced_size = 0;
+        self.cuts += 1;
         self.offsets.distrust_disk();
         self.times.distrust_disk();
         self.aborts.distrust_disk();
@@ -334,6 +362,7 @@ impl<I: Io> Segment<I> {
     /// Takes note of what is on disk.
     pub(crate) fn synced(&mut self, synced: &Synced) {
         self.synced_size = self.synced_size.max(synced.size);
+        self.synced_cuts = self.synced_cuts.max(synced.cuts);
         synced.offsets.into_iter().for_each(|entries| self.offsets.synced(entries));
         synced.times.into_iter().for_each(|entries| self.times.synced(entries));
         synced.aborts.into_iter().for_each(|entries| self.aborts.synced(entries));
@@ -353,16 +382,20 @@ impl<I: Io> Segment<I> {
         Ok(())
     }
 
-    /// Cuts the file at `position`, where the batch of `next_offset` would begin.
+    /// Cuts the file at `position`, where the batch of `next_offset` would begin, and the indexes with it, for good:
+    /// nothing of what is cut off comes back.
     pub(crate) fn truncate(&mut self, at: At<'_, I>, position: u64, next_offset: i64) -> io::Result<()> {
         self.cut_indexes(at, position, next_offset)?;
-        let handle = self.log_file(at)?;
-        handle.file.set_len(position)?;
+        self.log_file(at)?.file.set_len(position)?;
+        self.cuts += 1;
         self.size = position;
         self.synced_size = self.synced_size.min(position);
         if position == 0 {
             self.first_timestamp = None;
         }
+        let (files, synced) = self.unsynced(at, true)?;
+        files.iter().try_for_each(|handle| handle.file.sync())?;
+        self.synced(&synced);
         Ok(())
     }
 

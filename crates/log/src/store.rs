@@ -66,6 +66,15 @@ impl StorageError {
         Self { step, path: path.into(), source }
     }
 
+    /// The same error once more, for another who shared the operation that failed.
+    pub(crate) fn again(&self) -> Self {
+        let source = match self.source.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => self.source.kind().into(),
+        };
+        Self { step: self.step, path: self.path.clone(), source }
+    }
+
     /// Whether the disk (or the quota) is full: it may get better by itself.
     pub fn is_full(&self) -> bool {
         matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)

@@ -5,3 +5,4 @@ mod compaction;
 mod ends;
 mod fixture;
 mod model;
+mod power;

@@ -1,14 +1,22 @@
 //! Making a log shorter, at either end.
 //!
 //! Cutting the end happens when a replica finds that its leader has other records there. It waits for the disk,
-//! because a tail that comes back after a loss of power could be taken for records of the new leader. After it,
-//! checkpoints must be written before anything is appended, since the recovery point has moved back.
+//! because a tail that comes back after a loss of power could be taken for records of the new leader. What holds:
+//! - At any moment the disk has a log without a gap that ends somewhere between the new end and the old one. So the
+//!   newest files go first, and their names are gone for good before the file in which the cut lies gets shorter.
+//! - When the cut returns, nothing of what it took can come back: names, batches, index entries, producers.
+//! - After it, checkpoints must be written before anything is appended: the recovery point has moved back, and a start
+//!   that believed the old one would not look at what was appended since.
+//! - If it fails, memory and disk may differ: the log must be opened again before it is used.
+//!
+//! Cutting the beginning waits for nothing: what comes back was sound, and is deleted again. Where the log goes on must
+//! survive it, so the last segment has a file, if an empty one, before those before it go.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::io::{File, Io};
+use crate::io::Io;
 use crate::layout::{Kind, State, file_path};
 use crate::log::PartitionLog;
 use crate::producers::Producers;
@@ -96,22 +104,18 @@ impl<I: Io> PartitionLog<I> {
             return Ok(());
         }
         if offset <= self.start_offset {
-            return self.clear(offset.max(0));
+            return self.restart_at(offset);
         }
         self.key = self.store.new_key();
-        while self.segments.len() > 1 && self.segments[self.active()].base_offset >= offset {
-            self.remove_segment_files(self.segments[self.active()].base_offset)?;
-            self.segments.pop();
-        }
+        // The segment that begins at the offset stays, empty: its name says where the log goes on.
+        self.remove_segments_behind(self.segment_of(offset))?;
         let active = self.active();
         let end = self.with_segment(active, "truncate", |segment, at| {
             let Some((position, base_offset)) = segment.find_batch(at, offset)? else { return Ok(offset) };
             let end = base_offset.min(offset);
             segment.truncate(at, position, end)?;
-            segment.log_file(at)?.file.sync()?;
             Ok(end)
         })?;
-        self.has_leftovers = false;
         self.end_offset = end;
         // The batch that went may begin below the start: then nothing is left, and the leader sends that batch whole.
         self.start_offset = self.start_offset.min(end);
@@ -119,8 +123,6 @@ impl<I: Io> PartitionLog<I> {
         self.durable_offset = self.durable_offset.min(end);
         self.recovery_point = self.recovery_point.min(end);
         self.epochs.truncate_end(end);
-        self.names_version += 1;
-        self.store.io.sync_dir(&self.dir).step("sync", &self.dir)?;
         self.producers = Producers::default();
         self.learn_producers(i64::MAX)?;
         self.producers.replicated_up_to(self.high_watermark);
@@ -153,6 +155,10 @@ impl<I: Io> PartitionLog<I> {
     /// Takes the oldest segments out of use; the log begins behind them.
     pub(crate) fn retire_oldest(&mut self, count: usize) -> Result<Garbage<I>, StorageError> {
         let mut garbage = Garbage::new(&self.store);
+        if count.min(self.active()) > 0 {
+            // Made by a roll, the last one may have no file yet.
+            self.cut_leftovers()?;
+        }
         for _ in 0..count.min(self.active()) {
             garbage.push_segment(&self.dir, self.segments[0].base_offset)?;
             let segment = self.segments.remove(0);
