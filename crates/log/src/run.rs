@@ -150,8 +150,8 @@ impl<I: Io> PartitionLog<I> {
         Ok(())
     }
 
-    /// Removes what a failed write left behind the last batch.
-    fn cut_leftovers(&mut self) -> Result<(), StorageError> {
+    /// Removes what a failed write left behind the last batch; afterwards the active segment has a file.
+    pub(crate) fn cut_leftovers(&mut self) -> Result<(), StorageError> {
         if self.has_leftovers {
             self.with_segment(self.active(), "cut leftovers from", |segment, at| segment.cut_leftovers(at))?;
             self.has_leftovers = false;
