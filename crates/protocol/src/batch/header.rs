@@ -115,6 +115,14 @@ impl Header {
         (last % (i64::from(i32::MAX) + 1)) as i32
     }
 
+    /// Whether `next` is what the same idempotent producer sends after this batch.
+    pub fn is_followed_by(&self, next: &Header) -> bool {
+        let same = self.producer_id == next.producer_id && self.producer_epoch == next.producer_epoch;
+        let records = !self.is_control() && !next.is_control() && self.base_sequence >= 0;
+        let sequence = self.last_sequence().checked_add(1).unwrap_or(0);
+        same && records && next.base_sequence == sequence
+    }
+
     /// How the records are compressed.
     pub fn compression(&self) -> Result<Compression, BatchError> {
         Compression::from_bits((self.attributes & COMPRESSION_BITS) as u8)
