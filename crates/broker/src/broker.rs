@@ -50,7 +50,7 @@ pub struct Broker {
     /// Who may use how much.
     pub quotas: Quotas,
     /// The budget of unanswered bytes.
-    pub request_bytes: RequestBytes,
+    pub request_bytes: Arc<RequestBytes>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What clients are told to connect to.

@@ -35,6 +35,8 @@ pub struct Metrics {
     pub request_bytes: IntGauge,
     /// How often a connection had to wait for room in that.
     pub request_bytes_waits: IntCounter,
+    /// Unfinished requests that made room for a client that holds less.
+    pub request_bytes_displaced: IntCounter,
     /// Requests after which a connection rests because of a quota.
     pub throttled: IntCounterVec,
     /// Topics.
@@ -135,6 +137,10 @@ impl Metrics {
             request_bytes_waits: counter(
                 "penstock_broker_request_bytes_waits_total",
                 "How often a connection waited because queued.max.request.bytes was used up.",
+            ),
+            request_bytes_displaced: counter(
+                "penstock_broker_request_bytes_displaced_total",
+                "Unfinished requests that lost their connection for a client that held less of queued.max.request.bytes.",
             ),
             throttled: registry.counters(
                 "penstock_broker_throttled_requests_total",

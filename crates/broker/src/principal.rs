@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Kafka's name for whoever does not say who it is. A certificate's name has a `=` in it.
+const ANONYMOUS: &str = "ANONYMOUS";
+
 /// A client as authentication established it, in Kafka's notation `User:name`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Principal {
@@ -12,13 +15,19 @@ impl Principal {
     /// Whoever came over a listener that asks for nothing.
     #[must_use]
     pub fn anonymous() -> Principal {
-        Principal { name: "ANONYMOUS".to_owned() }
+        Principal { name: ANONYMOUS.to_owned() }
     }
 
     /// Whoever showed a certificate with this distinguished name.
     #[must_use]
     pub fn certificate(distinguished_name: String) -> Principal {
         Principal { name: distinguished_name }
+    }
+
+    /// Whether nobody knows who it is.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.name == ANONYMOUS
     }
 
     /// The part behind `User:`.

@@ -56,6 +56,12 @@ pub(crate) enum Ended {
         "a request came too slowly while others waited for its memory; queued.max.request.bytes is how much there is"
     )]
     Crowded,
+    /// The client has unfinished requests that hold more memory than all those of a client that waits for some.
+    #[error(
+        "an unfinished request of a client that holds much memory made room for a client that holds less; \
+         queued.max.request.bytes is how much there is"
+    )]
+    Displaced,
     /// The client does not take its answer.
     #[error("no byte of an answer was taken within penstock.write.stall.ms")]
     WriteStalled,
@@ -81,6 +87,7 @@ impl Ended {
             Ended::Idle => Some("idle"),
             Ended::ReadStalled => Some("read_stalled"),
             Ended::Crowded => Some("read_crowded"),
+            Ended::Displaced => Some("read_displaced"),
             Ended::WriteStalled => Some("write_stalled"),
             Ended::Frame(_) => Some("bad_frame"),
             Ended::Failure(Failure::Malformed { .. }) => Some("malformed_request"),
@@ -158,7 +165,7 @@ impl<S: Transport> Session<S> {
                 }
             };
             // The body of an empty frame was refused by its length already.
-            let held = self.broker.request_bytes.hold_now(frame.len());
+            let held = self.reader.held().or_else(|| self.broker.request_bytes.hold_now(frame.len()));
             let rest = self.answer(frame).await?;
             drop(held);
             if self.outbox.len() >= WRITE_AT_BYTES || !rest.is_zero() {
@@ -180,9 +187,10 @@ impl<S: Transport> Session<S> {
         let limits = &self.broker.config.limits;
         let idle = Duration::from_millis(limits.connections_max_idle_ms);
         let stall = Duration::from_millis(limits.read_stall_ms);
+        let budget = &self.broker.request_bytes;
         let next = self
             .reader
-            .next(&mut self.stream, &mut self.deadline, idle, stall, &self.broker.request_bytes, &self.stop)
+            .next(&mut self.stream, &mut self.deadline, idle, stall, budget, &self.peer, &self.stop)
             .await;
         match next {
             Ok(Next::Frame(frame)) => Ok(frame),
@@ -190,6 +198,7 @@ impl<S: Transport> Session<S> {
             Ok(Next::Idle) => Err(Ended::Idle),
             Ok(Next::Stalled) => Err(Ended::ReadStalled),
             Ok(Next::Crowded) => Err(Ended::Crowded),
+            Ok(Next::Displaced) => Err(Ended::Displaced),
             Ok(Next::Stopped) => Err(Ended::Stopped),
             Err(reader::ReadError::Frame(error)) => Err(Ended::Frame(error)),
             Err(reader::ReadError::Io(error)) => Err(Ended::Io(error)),

@@ -8,6 +8,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ use tokio_util::io::poll_read_buf;
 use tokio_util::sync::CancellationToken;
 
 use super::deadline::Deadline;
-use crate::limits::{Held, RequestBytes};
+use crate::context::Peer;
+use crate::limits::{Client, Displaced, Held, RequestBytes, Share};
 
 /// What is read at once when nothing is known of the next frame; most requests fit.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -55,6 +57,8 @@ pub(super) enum Next {
     Stalled,
     /// A frame came too slowly while others waited for the memory that it held.
     Crowded,
+    /// A client that holds less waited for the memory that a frame held.
+    Displaced,
     /// The broker stops.
     Stopped,
 }
@@ -68,13 +72,15 @@ pub(super) enum ReadError {
 pub(super) struct FrameReader {
     buffer: BytesMut,
     max_bytes: usize,
-    /// Held while a frame above one chunk is being read.
+    /// What a frame above one chunk has of the budget while it is being read.
+    share: Option<Share>,
+    /// The same of the frame that was handed out last.
     held: Option<Held>,
 }
 
 impl FrameReader {
     pub(super) fn new(max_bytes: usize) -> FrameReader {
-        FrameReader { buffer: BytesMut::new(), max_bytes, held: None }
+        FrameReader { buffer: BytesMut::new(), max_bytes, share: None, held: None }
     }
 
     /// A frame that is in the buffer already.
@@ -82,11 +88,16 @@ impl FrameReader {
         match self.wanted()? {
             Some(length) if self.buffer.len() >= LENGTH_BYTES + length => {
                 self.buffer.advance(LENGTH_BYTES);
-                self.held = None;
+                self.held = self.share.take().map(Share::complete);
                 Ok(Some(self.buffer.split_to(length).freeze()))
             }
             _ => Ok(None),
         }
+    }
+
+    /// What the frame that was handed out last holds of the budget, if it was large.
+    pub(super) fn held(&mut self) -> Option<Held> {
+        self.held.take()
     }
 
     /// Reads what the stream has at the moment into the room that the buffer has; whether that was anything. An end or a
@@ -109,14 +120,15 @@ impl FrameReader {
         frame::request_length(*prefix, self.max_bytes).map(Some)
     }
 
-    /// Waits for a whole frame.
+    /// Waits for a whole frame. `peer` says whose share of the budget a large one takes.
     pub(super) async fn next<S: AsyncRead + Unpin>(
         &mut self,
         stream: &mut S,
         deadline: &mut Deadline,
         idle: Duration,
         stall: Duration,
-        budget: &RequestBytes,
+        budget: &Arc<RequestBytes>,
+        peer: &Peer,
         stop: &CancellationToken,
     ) -> Result<Next, ReadError> {
         let mut stopped = pin!(stop.cancelled());
@@ -134,15 +146,20 @@ impl FrameReader {
                 Some(length) => (LENGTH_BYTES + length).min(CHUNK_BYTES.max(AHEAD * self.buffer.len())),
                 None => 0,
             };
-            if ahead > CHUNK_BYTES && self.held.as_ref().is_none_or(|held| held.bytes() < ahead) {
-                let raised = stop.run_until_cancelled(budget.raise(&mut self.held, ahead)).await;
-                if raised.is_none() {
-                    return Ok(Next::Stopped);
+            if ahead > CHUNK_BYTES && self.share.as_ref().is_none_or(|share| share.bytes() < ahead) {
+                let client = || Client::of(&peer.principal, peer.host);
+                let raised = stop.run_until_cancelled(budget.raise(&mut self.share, client, ahead)).await;
+                match raised {
+                    None => return Ok(Next::Stopped),
+                    Some(Err(Displaced)) => return Ok(Next::Displaced),
+                    // While it waited for room it could not go on.
+                    Some(Ok(())) => pace = None,
                 }
-                // While it waited for room it could not go on.
-                pace = None;
             }
-            if self.held.is_some() {
+            if let Some(share) = &self.share {
+                if share.is_displaced() {
+                    return Ok(Next::Displaced);
+                }
                 let now = Instant::now();
                 match pace {
                     Some((until, _)) if now < until => {}

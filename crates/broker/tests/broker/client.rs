@@ -1,7 +1,7 @@
 //! A client that sends what it is told to send, right or wrong.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 
 use bytes::Bytes;
 use protocol::batch::{BatchError, Builder, Compression};
@@ -25,7 +25,23 @@ pub(crate) struct Client<S = TcpStream> {
 
 impl Client {
     pub(crate) fn connect(broker: &Broker) -> Client {
-        let stream = TcpStream::connect(&broker.address).expect("the broker listens");
+        Client::on(TcpStream::connect(&broker.address).expect("the broker listens"))
+    }
+
+    /// Connects from a certain address of this machine, all of whose `127.x.y.z` are its own.
+    pub(crate) fn connect_from(broker: &Broker, here: Ipv4Addr) -> Client {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4()?;
+            socket.bind((here, 0).into())?;
+            socket.connect(broker.address.parse().expect("an address")).await?.into_std()
+        });
+        let stream = stream.expect("the broker listens");
+        stream.set_nonblocking(false).expect("a socket");
+        Client::on(stream)
+    }
+
+    fn on(stream: TcpStream) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         stream.set_nodelay(true).expect("a socket");
         Client { stream, correlation_id: 0 }

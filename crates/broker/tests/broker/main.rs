@@ -7,6 +7,7 @@ mod client;
 mod crashes;
 mod crowd;
 mod disk;
+mod fairness;
 mod groups;
 mod hostile;
 mod path;
