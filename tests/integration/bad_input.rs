@@ -8,56 +8,25 @@ use testkit::process::{binary, wait_until};
 
 use crate::broker::resident_kib;
 use crate::platform::{Platform, shown};
+use crate::{rest, thin_path};
 
 #[test]
-fn each_bad_request_gets_its_problem_and_makes_nothing() {
+fn bad_requests_get_their_problems_and_make_nothing() {
     let platform = Platform::up();
     let api = platform.api();
-    let count = || api.get("/v1/resources").expect(200)["items"].as_array().expect("a list").len();
-    let before = count();
-
-    assert_eq!(api.post("/v1/resources", &json!({"plan": "imaginary"})).problem(422), "unknown-plan");
-    let taken = api.get("/v1/resources").expect(200)["items"][0]["name"].clone();
-    assert_eq!(api.post("/v1/resources", &json!({"plan": "dev", "name": taken})).problem(409), "name-taken");
-    let send = |body: Vec<u8>| api.send(Method::POST, "/v1/resources", Some(body), &[]);
-    assert_eq!(send(b"{\"plan\": ".to_vec()).expect("an answer").problem(400), "malformed-body");
-    assert_eq!(api.with_token(None).get("/v1/resources").problem(401), "unauthenticated");
-    let stranger = token_of_another_account(&platform);
-    let path = format!("/v1/resources/{}", platform.fact("resource"));
-    assert_eq!(api.with_token(Some(&stranger)).get(&path).problem(404), "not-found");
-    assert_eq!(api.with_token(Some(&stranger)).delete(&path).problem(404), "not-found");
-    assert_eq!(api.with_token(Some("pen_nonsense")).get("/v1/resources").problem(401), "unauthenticated");
+    thin_path::provision(&platform.world, &api, "second");
+    let brokers = platform.processes("penstock-broker").len();
+    rest::refuses_what_makes_no_sense(&api, "second");
 
     // The server may answer before it has read everything, which some clients see as a broken connection.
     let server = platform.processes("penstock-server")[0];
     let memory = resident_kib(server);
-    if let Ok(answer) = send(vec![b' '; 100 << 20]) {
+    if let Ok(answer) = api.send(Method::POST, "/v1/resources", Some(vec![b' '; 100 << 20]), &[]) {
         assert_eq!(answer.problem(413), "body-too-large");
     }
     let grown = resident_kib(server).saturating_sub(memory);
     assert!(grown < 16 * 1024, "a body of 100 MB took {grown} KiB");
-
-    assert_eq!(count(), before, "nothing was made");
-    assert_eq!(platform.processes("penstock-broker").len(), before);
-}
-
-/// A second server on the same database, for another owner: starting it makes the account.
-fn token_of_another_account(platform: &Platform) -> String {
-    let postgres = |name: &str| {
-        let text =
-            std::fs::read_to_string(platform.dir().join("postgres").join(name)).expect("Postgres's file");
-        text.trim().to_owned()
-    };
-    let (password, port) = (postgres("password"), postgres("port"));
-    let dir = platform.world.path().join("other");
-    let mut server = Command::new(binary("penstock-server"));
-    server.arg("--dir").arg(&dir).args(["--owner", "somebody-else", "--listen", "127.0.0.1:0"]);
-    server.env("PENSTOCK_DATABASE_URL", format!("postgres://penstock:{password}@127.0.0.1:{port}/penstock"));
-    let mut server = platform.world.start(&mut server);
-    server.wait_for_line("ready ");
-    let token = std::fs::read_to_string(dir.join("owner.token")).expect("a token");
-    server.stop();
-    token.trim().to_owned()
+    assert_eq!(platform.processes("penstock-broker").len(), brokers);
 }
 
 #[test]

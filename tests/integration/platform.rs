@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Once};
 
+use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::process::{PATIENCE, Process, World, binary, kill_9, wait_until};
@@ -82,6 +83,22 @@ impl Platform {
         Api::new(self.fact("api_url"), Path::new(self.fact("api_ca_file")), Some(self.fact("token")))
     }
 
+    /// The interface for another account.
+    pub(crate) fn stranger(&self) -> Api {
+        let postgres = |name: &str| {
+            let text =
+                std::fs::read_to_string(self.dir().join("postgres").join(name)).expect("Postgres's file");
+            text.trim().to_owned()
+        };
+        let (password, port) = (postgres("password"), postgres("port"));
+        let mut server = Command::new(binary("penstock-server"));
+        server.args(["issue-token", "--account", "somebody-else", "--database-url"]);
+        server.arg(format!("postgres://penstock:{password}@127.0.0.1:{port}/penstock"));
+        let issued = server.output().expect("the program starts");
+        assert!(issued.status.success(), "{}", shown(&issued));
+        self.api().with_token(Some(String::from_utf8(issued.stdout).expect("text").trim()))
+    }
+
     /// Processes of this platform that run a program of this name.
     pub(crate) fn processes(&self, name: &str) -> Vec<i32> {
         let runs = |pid: &i32| {
@@ -124,6 +141,14 @@ pub(crate) fn shown(output: &Output) -> String {
     )
 }
 
+/// Before the first use of TLS by this program.
+pub(crate) fn choose_cryptography() {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        rustls::crypto::aws_lc_rs::default_provider().install_default().expect("the only provider");
+    });
+}
+
 /// The REST interface as any HTTP client sees it.
 pub(crate) struct Api {
     base: String,
@@ -137,10 +162,17 @@ pub(crate) struct Api {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
 }
 
 impl Answer {
+    /// A header that must be there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name).unwrap_or_else(|| panic!("no {name} with {}", self.body));
+        value.to_str().expect("text")
+    }
+
     /// The answer's body, if the status is the expected one.
     pub(crate) fn expect(self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.body);
@@ -155,10 +187,7 @@ impl Answer {
 
 impl Api {
     pub(crate) fn new(base: &str, ca: &Path, token: Option<&str>) -> Api {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            rustls::crypto::aws_lc_rs::default_provider().install_default().expect("the only provider");
-        });
+        choose_cryptography();
         let ca = reqwest::Certificate::from_pem(&std::fs::read(ca).expect("the CA's file"))
             .expect("a certificate");
         let client =
@@ -206,10 +235,10 @@ impl Api {
         }
         self.runtime.block_on(async {
             let response = request.send().await?;
-            let status = response.status();
+            let (status, headers) = (response.status(), response.headers().clone());
             let text = response.text().await?;
             let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-            Ok(Answer { status, body })
+            Ok(Answer { status, headers, body })
         })
     }
 
@@ -233,7 +262,7 @@ impl Api {
         let mut state = String::new();
         wait_until(&format!("operation {operation} has ended"), || {
             let answer = self.send(Method::GET, &format!("/v1/operations/{operation}"), None, &[]);
-            let Ok(Answer { status: StatusCode::OK, body }) = answer else { return false };
+            let Ok(Answer { status: StatusCode::OK, body, .. }) = answer else { return false };
             state = body["state"].as_str().expect("a state").to_owned();
             state == "succeeded" || state == "failed"
         });

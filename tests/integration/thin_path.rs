@@ -42,19 +42,20 @@ pub(crate) fn remove(api: &Api, name: &str) {
 }
 
 /// How to reach a cluster with the certificates in its config vars, as any application does.
-fn own_access(world: &World, api: &Api, name: &str) -> Access {
-    let vars = api.get(&format!("/v1/resources/{name}/config-vars")).expect(200);
-    // The name before the suffix is that of the attachment.
-    let var = |suffix: &str| {
-        let mut all = vars.as_object().expect("variables").iter();
-        let (_, value) =
-            all.find(|(name, _)| name.ends_with(suffix)).unwrap_or_else(|| panic!("no {suffix}"));
-        value.as_str().expect("text").to_owned()
-    };
+pub(crate) fn own_access(world: &World, api: &Api, name: &str) -> Access {
     let file = |suffix: &str| {
         let path = world.path().join(format!("{name}{suffix}.pem"));
-        std::fs::write(&path, var(suffix)).expect("write");
+        std::fs::write(&path, config_var(api, name, suffix)).expect("write");
         path
     };
-    Access::mutual_tls(&var("_URL"), &file("_TRUSTED_CERT"), &file("_CLIENT_CERT"), &file("_CLIENT_CERT_KEY"))
+    let url = config_var(api, name, "_URL");
+    Access::mutual_tls(&url, &file("_TRUSTED_CERT"), &file("_CLIENT_CERT"), &file("_CLIENT_CERT_KEY"))
+}
+
+/// A config var of a resource. The name before the suffix is that of the attachment.
+pub(crate) fn config_var(api: &Api, resource: &str, suffix: &str) -> String {
+    let vars = api.get(&format!("/v1/resources/{resource}/config-vars")).expect(200);
+    let mut all = vars.as_object().expect("variables").iter();
+    let (_, value) = all.find(|(name, _)| name.ends_with(suffix)).unwrap_or_else(|| panic!("no {suffix}"));
+    value.as_str().expect("text").to_owned()
 }

@@ -35,6 +35,9 @@
 //! The commands up to `silent` can be played wherever there are brokers; those after it need a stage that can lie about
 //! what is seen and done. A stage says which ones it cannot play, and the scenario is left out there.
 
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::intent::{Listener, Pool, RolloutPolicy, Security};
@@ -273,7 +276,7 @@ fn first(cluster: ClusterId) -> ClusterIntent {
         pools: vec![Pool { name: "brokers".to_owned(), brokers: Vec::new(), storage: Bytes::gib(1) }],
         listeners: vec![Listener { name: "SSL".to_owned(), security: Security::MutualTls }],
         client_cas: vec!["a certificate".to_owned()],
-        config: std::collections::BTreeMap::new(),
+        config: BTreeMap::new(),
         rollout: RolloutPolicy::default(),
         lifecycle: Lifecycle::Run,
     }
@@ -295,6 +298,41 @@ impl Scenario {
         }
         Ok(Scenario { lines })
     }
+
+    /// How long it lets time pass, apart from what it waits for.
+    #[must_use]
+    pub fn passes(&self) -> Duration {
+        let passes = self.lines.iter().map(|line| match line.command {
+            Command::Pass(span) => span,
+            _ => Duration::ZERO,
+        });
+        passes.sum()
+    }
+
+    /// The same with so many times as long for every wait: real processes need more time than virtual ones.
+    #[must_use]
+    pub fn patiently(mut self, factor: u32) -> Scenario {
+        for line in &mut self.lines {
+            if let Command::Await(_, patience) = &mut line.command {
+                *patience *= factor;
+            }
+        }
+        self
+    }
+}
+
+/// The scenario files of this crate by their names: the same ones for every stage.
+pub fn files() -> io::Result<BTreeMap<String, PathBuf>> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"))? {
+        let path = entry?.path();
+        if let (Some("txt"), Some(name)) =
+            (path.extension().and_then(|it| it.to_str()), path.file_stem().and_then(|it| it.to_str()))
+        {
+            files.insert(name.to_owned(), path);
+        }
+    }
+    Ok(files)
 }
 
 fn command(words: &[&str]) -> Option<Command> {

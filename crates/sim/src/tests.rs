@@ -1,7 +1,5 @@
 //! Plays every scenario file and hundreds of seeds.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agent::Dispatch;
@@ -10,21 +8,14 @@ use expect_test::expect_file;
 use futures_util::StreamExt;
 use model::BrokerId;
 
-use crate::scenario::{CLUSTER, Scenario, Want, play, wanted};
+use crate::scenario::{CLUSTER, Scenario, Want, files, play, wanted};
 use crate::{InMemory, Simulation, random};
-
-fn scenarios() -> BTreeMap<String, PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let scenarios = files.filter(|path| path.extension().is_some_and(|extension| extension == "txt"));
-    scenarios.map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), path)).collect()
-}
 
 /// Beside each `NAME.txt` lies `NAME.transcript`: what happened when it was played here. A change of it is read in
 /// review; `UPDATE_EXPECT=1` writes it.
 #[test]
 fn every_scenario_goes_as_it_says_and_as_it_went_before() {
-    let scenarios = scenarios();
+    let scenarios = files().unwrap();
     assert!(scenarios.len() >= 12, "the scenario files are not where they should be");
     for (name, path) in scenarios {
         let scenario = Scenario::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();

@@ -33,6 +33,26 @@ impl Default for Behaviour {
     }
 }
 
+impl Behaviour {
+    /// The same in the words of the stand-ins that misbehave on stages with real processes: `slow=MS recover=MS`, and
+    /// if it ends by itself `exit=CODE after=MS`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let mut words =
+            format!("slow={} recover={}", self.starts_in.as_millis(), self.recovers_for.as_millis());
+        if let Some((after, exit)) = &self.ends {
+            let code = match exit {
+                Exit::Clean => 0,
+                Exit::BadConfiguration { .. } => 2,
+                Exit::LostDisk { .. } => 3,
+                Exit::Crashed { .. } => 101,
+            };
+            words.push_str(&format!(" exit={code} after={}", after.as_millis()));
+        }
+        words
+    }
+}
+
 /// A process of a broker.
 #[derive(Clone, Debug)]
 struct Run {

@@ -52,6 +52,12 @@ pub(crate) const FOR_TESTS: &[Need] = &[
         purpose: "the unmodified Heroku CLI plugin",
         present: || run::on_path("npm"),
     },
+    Need {
+        what: "chromedriver with Chromium",
+        package: "chromium-driver",
+        purpose: "the console in a browser",
+        present: || run::on_path("chromedriver"),
+    },
 ];
 
 /// For `cargo xtask bench`.

@@ -113,7 +113,7 @@ pub(super) fn claims(namespace: &super::Namespace) -> Vec<String> {
 }
 
 /// The process of a pod's broker, if the nodes are processes of this machine.
-fn broker_process(pod: &str) -> Option<i32> {
+pub(super) fn broker_process(pod: &str) -> Option<i32> {
     let group = format!("/pod{pod}/");
     testkit::process::processes_that_name("/penstock-broker").into_iter().find(|pid| {
         std::fs::read_to_string(format!("/proc/{pid}/cgroup")).is_ok_and(|groups| groups.contains(&group))

@@ -27,6 +27,7 @@ mod figures;
 mod heal;
 mod platform;
 mod refused;
+mod scenarios;
 
 /// Names the variable with the kubeconfig of the cluster to use.
 const KUBECONFIG_VARIABLE: &str = "PENSTOCK_TEST_KUBECONFIG";
@@ -42,6 +43,13 @@ const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/examples/c
 
 /// A release that the operator knows, with an image that no node has.
 const RELEASE_WITHOUT_IMAGE: &str = "9.9.9";
+
+/// What the operator knows besides, in all tests but one. `1` is that of scenario files.
+const RELEASES: &[(&str, &str)] = &[
+    ("0.0.0", "penstock.local/broker:dev"),
+    ("1", "penstock.local/stand-in:dev"),
+    (RELEASE_WITHOUT_IMAGE, "penstock.local/none:dev"),
+];
 
 /// A Kubernetes with the operator in it.
 #[derive(Debug)]
@@ -71,7 +79,7 @@ impl Kube {
         static KUBE: OnceLock<Option<Kube>> = OnceLock::new();
         KUBE.get_or_init(|| {
             let kube = Kube::find()?;
-            kube.install_operator();
+            kube.install_operator(RELEASES);
             Some(kube)
         })
         .as_ref()
@@ -97,7 +105,7 @@ impl Kube {
     }
 
     /// From its chart, with its rights as the chart gives them. Again over what is there: the newest wins.
-    fn install_operator(&self) {
+    fn install_operator(&self, releases: &[(&str, &str)]) {
         let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/penstock-operator");
         let mut helm = self.helm(&["upgrade", "--install", "penstock-operator"]);
         helm.arg(chart).args([
@@ -108,16 +116,10 @@ impl Kube {
             "--wait",
             "--timeout=60s",
         ]);
-        helm.args([
-            "--set",
-            "image.repository=penstock.local/operator,image.tag=dev",
-            "--set-string",
-            r"releases.0\.0\.0=penstock.local/broker:dev",
-        ]);
-        helm.args([
-            "--set-string",
-            &format!("releases.{}=penstock.local/none:dev", RELEASE_WITHOUT_IMAGE.replace('.', r"\.")),
-        ]);
+        helm.args(["--set", "image.repository=penstock.local/operator,image.tag=dev"]);
+        for (release, image) in releases {
+            helm.args(["--set-string", &format!("releases.{}={image}", release.replace('.', r"\."))]);
+        }
         let output = helm.output().expect("helm starts");
         if !output.status.success() {
             let pods = self.kubectl(&["get", "pods", "--namespace", SYSTEM, "--output", "yaml"]);
@@ -212,6 +214,16 @@ impl Namespace {
         text(&self.get(kind, name), "/metadata/uid").to_owned()
     }
 
+    /// All that may tell why a test failed here.
+    fn shown(&self) -> String {
+        let mut text = String::new();
+        for what in ["kafkaclusters", "pods,persistentvolumeclaims", "events"] {
+            let output = self.kube.kubectl(&["get", what, "--output", "yaml", "--namespace", &self.name]);
+            text.push_str(&format!("--- {what}\n{}", shown(&output)));
+        }
+        text + "--- the operator\n" + &self.kube.operator_log()
+    }
+
     /// Applies the example of the documentation.
     fn apply_example(&self) -> Cluster<'_> {
         self.run(&["apply", "--filename", EXAMPLE]);
@@ -230,11 +242,7 @@ impl Drop for Namespace {
     #[expect(clippy::print_stdout, reason = "what a test prints is its output")]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for what in ["kafkaclusters", "pods,persistentvolumeclaims", "events"] {
-                let output = self.kube.kubectl(&["get", what, "--output", "yaml", "--namespace", &self.name]);
-                println!("--- {what}\n{}", shown(&output));
-            }
-            println!("--- the operator\n{}", self.kube.operator_log());
+            println!("{}", self.shown());
         }
         // Deleting takes some ten seconds, and nobody needs to wait for it.
         self.kube.kubectl(&["delete", "namespace", &self.name, "--wait=false"]);

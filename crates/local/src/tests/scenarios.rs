@@ -1,17 +1,15 @@
 //! The scenario files of `sim`, played with real processes. Left out are those that lie about what is seen or done,
 //! which only a simulation can, and those that would take long in real time.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use agent::Dispatch;
 use agent::clock::System;
 use futures_util::StreamExt;
-use model::observed::Exit;
 use model::{BrokerId, ClusterId, ClusterIntent, ClusterStatus};
 use rustix::process::{Pid, Signal, kill_process};
-use sim::scenario::{Command, Disturbance, Failure, Scenario, Stage, play};
-use sim::world::Behaviour;
+use sim::scenario::{Command, Disturbance, Failure, Scenario, Stage, files, play};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
@@ -76,7 +74,7 @@ impl Stage for Processes {
             Disturbance::Behave(broker, behaviour) if self.fakes => {
                 let dir = self.dir(*broker);
                 std::fs::create_dir_all(dir.path()).unwrap();
-                std::fs::write(dir.path().join("fake"), in_words_of_the_fake(behaviour)).unwrap();
+                std::fs::write(dir.path().join("fake"), behaviour.in_words()).unwrap();
                 true
             }
             Disturbance::Silence(broker, span) => {
@@ -127,55 +125,13 @@ impl Stage for Processes {
     fn announce(&mut self, _text: &str) {}
 }
 
-fn in_words_of_the_fake(behaviour: &Behaviour) -> String {
-    let mut words =
-        format!("slow={} recover={}", behaviour.starts_in.as_millis(), behaviour.recovers_for.as_millis());
-    if let Some((after, exit)) = &behaviour.ends {
-        let code = match exit {
-            Exit::Clean => 0,
-            Exit::BadConfiguration { .. } => 2,
-            Exit::LostDisk { .. } => 3,
-            Exit::Crashed { .. } => 101,
-        };
-        words.push_str(&format!(" exit={code} after={}", after.as_millis()));
-    }
-    words
-}
-
-fn passes(scenario: &Scenario) -> Duration {
-    scenario
-        .lines
-        .iter()
-        .map(|line| match line.command {
-            Command::Pass(span) => span,
-            _ => Duration::ZERO,
-        })
-        .sum()
-}
-
-/// Gives every wait more time than virtual processes need.
-fn patiently(mut scenario: Scenario) -> Scenario {
-    for line in &mut scenario.lines {
-        if let Command::Await(_, patience) = &mut line.command {
-            *patience *= SLOWER;
-        }
-    }
-    scenario
-}
-
 /// Plays every scenario that can be played with this binary, and returns their names.
 fn play_all(binary: Option<PathBuf>) -> Vec<String> {
     let fakes = binary.is_none();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sim/scenarios");
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
-    paths.sort();
     let mut played = Vec::new();
-    for path in paths {
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+    for (name, path) in files().unwrap() {
         let scenario = Scenario::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        if passes(&scenario) > LONGEST || scenario.lines.iter().any(|line| !can_play(&line.command, fakes)) {
+        if scenario.passes() > LONGEST || scenario.lines.iter().any(|line| !can_play(&line.command, fakes)) {
             continue;
         }
         let runtime = Runtime::new().unwrap();
@@ -184,7 +140,7 @@ fn play_all(binary: Option<PathBuf>) -> Vec<String> {
         let cluster = ClusterId(Uuid::new_v4());
         let clients_ca = keyring::pki::Ca::new("clients", System::now()).unwrap().cert_pem().to_owned();
         let mut stage = Processes { runtime, server: Some(server), cluster, status: None, clients_ca, fakes };
-        match play(&patiently(scenario), cluster, &mut stage) {
+        match play(&scenario.patiently(SLOWER), cluster, &mut stage) {
             Ok(()) => played.push(name),
             Err(failure @ (Failure::Unmet { .. } | Failure::NotHere { .. } | Failure::Syntax { .. })) => {
                 panic!("{name}: {failure}")
@@ -218,11 +174,6 @@ fn scenarios_of_the_simulation_go_the_same_way_with_real_processes() {
 /// Needs the broker's binary, which is another crate's: built by `cargo xtask test`, or by `cargo build -p broker`.
 #[test]
 fn scenarios_go_the_same_way_with_the_real_broker() {
-    let test = std::env::current_exe().unwrap();
-    let binary = test.parent().and_then(Path::parent).unwrap().join("penstock-broker");
-    if !binary.is_file() {
-        return;
-    }
-    let played = play_all(Some(binary));
+    let played = play_all(Some(testkit::process::binary("penstock-broker")));
     assert!(played.iter().any(|name| name == "crash"), "{played:?}");
 }

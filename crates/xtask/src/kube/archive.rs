@@ -1,4 +1,4 @@
-//! Container images without a container tool: an image is one static program, and an archive of it is a tar file.
+//! Container images without a container tool: an image is a static program, and an archive of it is a tar file.
 //!
 //! The layout is the one that the Open Container Initiative specifies: blobs named by their SHA-256 (the layer, itself
 //! a tar file; the configuration; the manifest that names both) and an index. Nothing in an archive depends on when
@@ -15,28 +15,30 @@ const BLOCK: usize = 512;
 /// A user that no machine knows: pods that forbid root run without a word about it in their manifest.
 const USER: &str = "65532:65532";
 
-/// An image of one program.
+/// An image of programs.
 pub(super) struct Image<'a> {
     /// What manifests call it: `penstock.local/broker:dev`.
     pub(super) reference: &'a str,
-    /// Its absolute path in the image, and what the image runs.
-    pub(super) path: &'a str,
-    pub(super) program: &'a [u8],
+    /// Absolute paths in the image, with their content. The first one is what the image runs.
+    pub(super) programs: &'a [(String, Vec<u8>)],
 }
 
 impl Image<'_> {
     /// Writes the archive.
     pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        let mut layer = Vec::with_capacity(self.program.len() + 4 * BLOCK);
-        file(&mut layer, self.path.trim_start_matches('/'), 0o755, self.program)?;
+        let mut layer = Vec::new();
+        for (path, program) in self.programs {
+            file(&mut layer, path.trim_start_matches('/'), 0o755, program)?;
+        }
         end(&mut layer)?;
+        let entrypoint: Vec<&String> = self.programs.iter().map(|(path, _)| path).take(1).collect();
         let layer = Blob::new("application/vnd.oci.image.layer.v1.tar", layer);
         let config = Blob::json(
             "application/vnd.oci.image.config.v1+json",
             &json!({
                 "architecture": "amd64",
                 "os": "linux",
-                "config": {"Entrypoint": [self.path], "User": USER, "WorkingDir": "/"},
+                "config": {"Entrypoint": entrypoint, "User": USER, "WorkingDir": "/"},
                 // Not compressed, so the digest of the layer is also the digest of its content.
                 "rootfs": {"type": "layers", "diff_ids": [layer.digest()]},
             }),
@@ -147,10 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_leads_from_its_index_to_the_program() {
+    fn an_archive_leads_from_its_index_to_the_programs() {
         let dir = tempfile::tempdir().expect("a directory");
         let program = [b"#!".as_slice(), &[7; 5000]].concat();
-        let image = Image { reference: "penstock.local/x:dev", path: "/bin/x", program: &program };
+        let programs = [("/bin/x".to_owned(), program.clone()), ("/y".to_owned(), vec![8])];
+        let image = Image { reference: "penstock.local/x:dev", programs: &programs };
         let mut archive = Vec::new();
         image.write(&mut archive).expect("write");
         unpack(&archive, dir.path());
@@ -173,11 +176,12 @@ mod tests {
         let root = dir.path().join("root");
         unpack(&std::fs::read(blob(layer)).expect("the layer"), &root);
         assert_eq!(std::fs::read(root.join("bin/x")).expect("the program"), program);
+        assert_eq!(std::fs::read(root.join("y")).expect("the other one"), [8]);
     }
 
     #[test]
     fn a_name_that_tar_has_no_room_for_is_an_error() {
-        let image = Image { reference: "x", path: &"x".repeat(101), program: b"" };
+        let image = Image { reference: "x", programs: &[("x".repeat(101), Vec::new())] };
         assert!(image.write(&mut Vec::new()).is_err());
     }
 }

@@ -1,22 +1,24 @@
-//! Checks a JSON value against our own OpenAPI document. It knows the words of JSON Schema that the document uses, and
+//! Checks a JSON value against our OpenAPI document as it is published. It knows the words of JSON Schema that the document uses, and
 //! fails on any other, so that it cannot pass by not understanding.
 
 use std::fmt;
+use std::path::Path;
 
+use reqwest::Method;
 use serde_json::Value;
 
 pub(super) struct Document(Value);
 
 /// One operation of the document.
 pub(super) struct Operation<'a> {
-    pub(super) method: String,
+    pub(super) method: Method,
     pub(super) path: &'a str,
     pub(super) value: &'a Value,
 }
 
 impl Operation<'_> {
     pub(super) fn id(&self) -> &str {
-        self.value["operationId"].as_str().unwrap()
+        self.value["operationId"].as_str().expect("as OpenAPI has it")
     }
 }
 
@@ -28,15 +30,16 @@ impl fmt::Display for Operation<'_> {
 
 impl Document {
     pub(super) fn ours() -> Document {
-        Document(serde_json::from_str(&crate::openapi()).unwrap())
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi/penstock-v1.json");
+        Document(serde_json::from_str(&std::fs::read_to_string(path).expect("the document")).expect("JSON"))
     }
 
     pub(super) fn operations(&self) -> Vec<Operation<'_>> {
-        let paths = self.0["paths"].as_object().unwrap().iter();
+        let paths = self.0["paths"].as_object().expect("as OpenAPI has it").iter();
         paths
             .flat_map(|(path, methods)| {
-                methods.as_object().unwrap().iter().map(move |(method, value)| Operation {
-                    method: method.to_uppercase(),
+                methods.as_object().expect("as OpenAPI has it").iter().map(move |(method, value)| Operation {
+                    method: method.to_uppercase().parse().expect("a method"),
                     path,
                     value,
                 })
@@ -60,10 +63,11 @@ impl Document {
     }
 
     fn check(&self, schema: &Value, value: &Value, place: &str) {
-        for (word, rule) in schema.as_object().unwrap() {
+        for (word, rule) in schema.as_object().expect("as OpenAPI has it") {
             match word.as_str() {
                 "$ref" => {
-                    let target = self.0.pointer(rule.as_str().unwrap().trim_start_matches('#'));
+                    let target =
+                        self.0.pointer(rule.as_str().expect("as OpenAPI has it").trim_start_matches('#'));
                     self.check(
                         target.unwrap_or_else(|| panic!("{rule} is not in the document")),
                         value,
@@ -72,11 +76,17 @@ impl Document {
                 }
                 "type" => assert!(self.is_of(rule, value), "{place}: {value} is not of type {rule}"),
                 "enum" => {
-                    assert!(rule.as_array().unwrap().contains(value), "{place}: {value} is not among {rule}")
+                    assert!(
+                        rule.as_array().expect("as OpenAPI has it").contains(value),
+                        "{place}: {value} is not among {rule}"
+                    )
                 }
                 "required" => {
-                    for name in rule.as_array().unwrap() {
-                        assert!(value.get(name.as_str().unwrap()).is_some(), "{place} has no {name}");
+                    for name in rule.as_array().expect("as OpenAPI has it") {
+                        assert!(
+                            value.get(name.as_str().expect("as OpenAPI has it")).is_some(),
+                            "{place} has no {name}"
+                        );
                     }
                 }
                 "properties" => self.check_properties(rule, schema, value, place),
@@ -86,10 +96,18 @@ impl Document {
                     }
                 }
                 "oneOf" => {
-                    let null = rule.as_array().unwrap().iter().any(|option| option["type"] == "null");
-                    let other = rule.as_array().unwrap().iter().find(|option| option["type"] != "null");
+                    let null = rule
+                        .as_array()
+                        .expect("as OpenAPI has it")
+                        .iter()
+                        .any(|option| option["type"] == "null");
+                    let other = rule
+                        .as_array()
+                        .expect("as OpenAPI has it")
+                        .iter()
+                        .find(|option| option["type"] != "null");
                     if !(null && value.is_null()) {
-                        self.check(other.unwrap(), value, place);
+                        self.check(other.expect("as OpenAPI has it"), value, place);
                     }
                 }
                 "additionalProperties" | "propertyNames" | "description" | "format" | "minimum" => {}
@@ -123,8 +141,8 @@ impl Document {
             other => panic!("the checker does not know the type {other:?}"),
         };
         match rule {
-            Value::Array(names) => names.iter().any(|name| is(name.as_str().unwrap())),
-            name => is(name.as_str().unwrap()),
+            Value::Array(names) => names.iter().any(|name| is(name.as_str().expect("as OpenAPI has it"))),
+            name => is(name.as_str().expect("as OpenAPI has it")),
         }
     }
 }
