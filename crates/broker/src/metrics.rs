@@ -39,6 +39,8 @@ pub struct Metrics {
     pub request_bytes_displaced: IntCounter,
     /// Requests after which a connection rests because of a quota.
     pub throttled: IntCounterVec,
+    /// Changes of metadata that were refused because of a bound.
+    pub metadata_refused: IntCounterVec,
     /// Topics.
     pub topics: IntGauge,
     /// Partitions.
@@ -141,6 +143,11 @@ impl Metrics {
             request_bytes_displaced: counter(
                 "penstock_broker_request_bytes_displaced_total",
                 "Unfinished requests that lost their connection for a client that held less of queued.max.request.bytes.",
+            ),
+            metadata_refused: registry.counters(
+                "penstock_broker_metadata_refused_total",
+                "Changes refused because of a bound: partitions (penstock.max.partitions), settings, settings_bytes.",
+                &["bound"],
             ),
             throttled: registry.counters(
                 "penstock_broker_throttled_requests_total",
