@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::ErrorCode;
+use protocol::{ErrorCode, Str};
 
 use crate::config::live::Overrides;
 use crate::config::{Config, ConfigError, Kind, topic};
@@ -60,15 +60,60 @@ const GROUP_KEYS: [&str; 3] =
 /// Settings of a telemetry subscription.
 const CLIENT_METRICS_KEYS: [&str; 3] = ["interval.ms", "match", "metrics"];
 
-/// Changes the settings of one resource; `replace` forgets what is not named.
-pub(super) fn change(
-    ctx: &Context,
-    kind: i8,
-    name: &str,
-    changes: Vec<Change>,
-    replace: bool,
-    validate_only: bool,
-) -> Result<(), Refused> {
+/// A resource as a request names it, with what is to change.
+pub(super) struct Wanted {
+    pub(super) kind: i8,
+    pub(super) name: Str,
+    pub(super) changes: Result<Vec<Change>, Refused>,
+}
+
+/// What became of it.
+pub(super) struct Changed {
+    pub(super) kind: i8,
+    pub(super) name: Str,
+    pub(super) error_code: i16,
+    pub(super) error_message: Option<Str>,
+}
+
+/// How a request wants resources to be changed.
+#[derive(Clone, Copy)]
+pub(super) struct How {
+    /// What is not named is forgotten.
+    pub(super) replace: bool,
+    /// Nothing is changed, only checked.
+    pub(super) validate_only: bool,
+}
+
+/// Changes the settings of each resource by itself, and waits until what changed is safe.
+pub(super) async fn change_all(ctx: &Context, all: Vec<Wanted>, how: How) -> Vec<Changed> {
+    let mut named: BTreeMap<(i8, Str), usize> = BTreeMap::new();
+    for wanted in &all {
+        *named.entry((wanted.kind, wanted.name.clone())).or_default() += 1;
+    }
+    let mut changed: Vec<Changed> = Vec::with_capacity(all.len());
+    for Wanted { kind, name, changes } in all {
+        let is_repeated = named.get(&(kind, name.clone())).is_some_and(|times| *times > 1);
+        let outcome = if is_repeated {
+            Err((ErrorCode::InvalidRequest, format!("resource `{name}` is in the request more than once")))
+        } else {
+            changes.and_then(|changes| change(ctx, kind, &name, changes, how))
+        };
+        let (code, text) = outcome.err().unzip();
+        let error_code = code.unwrap_or(ErrorCode::None).code();
+        changed.push(Changed { kind, name, error_code, error_message: text.map(Str::from) });
+    }
+    if !how.validate_only
+        && let Err(code) = ctx.broker.controller.sync().wait().await
+    {
+        for changed in changed.iter_mut().filter(|changed| changed.error_code == ErrorCode::None.code()) {
+            changed.error_code = code.code();
+        }
+    }
+    changed
+}
+
+/// Changes the settings of one resource.
+fn change(ctx: &Context, kind: i8, name: &str, changes: Vec<Change>, how: How) -> Result<(), Refused> {
     for (at, change) in changes.iter().enumerate() {
         if changes[..at].iter().any(|other| other.name == change.name) {
             return Err((
@@ -78,37 +123,26 @@ pub(super) fn change(
         }
     }
     match kind {
-        TOPIC => change_topic(ctx, name, changes, replace, validate_only),
-        BROKER => change_broker(ctx, name, changes, replace, validate_only),
-        CLIENT_METRICS => change_other(
-            ctx,
-            SettingsOf::ClientMetrics,
-            name,
-            &CLIENT_METRICS_KEYS,
-            changes,
-            replace,
-            validate_only,
-        ),
-        GROUP => change_other(ctx, SettingsOf::Group, name, &GROUP_KEYS, changes, replace, validate_only),
+        TOPIC => change_topic(ctx, name, changes, how),
+        BROKER => change_broker(ctx, name, changes, how),
+        CLIENT_METRICS => {
+            change_other(ctx, SettingsOf::ClientMetrics, name, &CLIENT_METRICS_KEYS, changes, how)
+        }
+        GROUP => change_other(ctx, SettingsOf::Group, name, &GROUP_KEYS, changes, how),
         other => Err((ErrorCode::InvalidRequest, format!("resource type {other} has no settings"))),
     }
 }
 
-fn change_topic(
-    ctx: &Context,
-    name: &str,
-    changes: Vec<Change>,
-    replace: bool,
-    validate_only: bool,
-) -> Result<(), Refused> {
+fn change_topic(ctx: &Context, name: &str, changes: Vec<Change>, how: How) -> Result<(), Refused> {
     if crate::internal_topic::is_internal(name)
         && changes.iter().any(|change| change.name == "cleanup.policy")
     {
         return Err((ErrorCode::InvalidConfig, format!("`{name}` stays compacted: group state lives in it")));
     }
     let mut refusal = None;
-    let changed = ctx.broker.controller.change_topic_settings(name, validate_only, |settings: &Settings| {
-        let mut own = if replace { BTreeMap::new() } else { settings.own.clone() };
+    let controller = &ctx.broker.controller;
+    let changed = controller.change_topic_settings(name, how.validate_only, |settings: &Settings| {
+        let mut own = if how.replace { BTreeMap::new() } else { settings.own.clone() };
         for change in changes {
             let current = topic::find(&change.name)
                 .map(|key| ((key.get)(&settings.effective), key.kind))
@@ -127,19 +161,13 @@ fn change_topic(
 }
 
 /// Settings of this broker, or of all of them if `name` is empty.
-fn change_broker(
-    ctx: &Context,
-    name: &str,
-    changes: Vec<Change>,
-    replace: bool,
-    validate_only: bool,
-) -> Result<(), Refused> {
+fn change_broker(ctx: &Context, name: &str, changes: Vec<Change>, how: How) -> Result<(), Refused> {
     let controller = &ctx.broker.controller;
     if !name.is_empty() && name != controller.own_name() {
         return Err((ErrorCode::InvalidRequest, format!("there is no broker `{name}`")));
     }
     let change = |set: &Overrides, config: &Config| -> Result<Overrides, NotChanged> {
-        let mut set = if replace { Overrides::new() } else { set.clone() };
+        let mut set = if how.replace { Overrides::new() } else { set.clone() };
         for change in changes {
             if change.operation == Operation::Delete && !set.contains_key(&change.name) {
                 // Kafka's tools tidy up throttles that they might have set, and that this broker does not even have.
@@ -152,7 +180,7 @@ fn change_broker(
         }
         Ok(set)
     };
-    controller.change_broker_settings(name, validate_only, change).map_err(|NotChanged(refused)| refused)
+    controller.change_broker_settings(name, how.validate_only, change).map_err(|NotChanged(refused)| refused)
 }
 
 /// Why settings of a broker were not changed: refused here or by the controller.
@@ -176,14 +204,13 @@ fn change_other(
     name: &str,
     known: &[&str],
     changes: Vec<Change>,
-    replace: bool,
-    validate_only: bool,
+    how: How,
 ) -> Result<(), Refused> {
     let controller = &ctx.broker.controller;
     if name.is_empty() {
         return Err((ErrorCode::InvalidRequest, "the resource needs a name".to_owned()));
     }
-    let mut own = if replace { BTreeMap::new() } else { controller.settings_of(kind, name) };
+    let mut own = if how.replace { BTreeMap::new() } else { controller.settings_of(kind, name) };
     for change in changes {
         if !known.contains(&change.name.as_str()) {
             return Err((ErrorCode::InvalidConfig, format!("unknown setting `{}`", change.name)));
@@ -195,7 +222,7 @@ fn change_other(
         let current = own.get(&change.name).cloned().unwrap_or_default();
         apply(&mut own, change, (current, if numeric { Kind::Int } else { Kind::List }))?;
     }
-    if validate_only {
+    if how.validate_only {
         return Ok(());
     }
     controller.set_settings_of(kind, name, own).map_err(|error| (error.code(), error.to_string()))
@@ -208,17 +235,17 @@ fn apply(own: &mut BTreeMap<String, String>, change: Change, current: (String, K
         text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
     };
     match (operation, value) {
-        (Operation::Delete, _) | (Operation::Set, None) => {
+        (Operation::Delete, _) => {
             own.remove(&name);
         }
         (Operation::Set, Some(value)) => {
             own.insert(name, value);
         }
-        (Operation::Append | Operation::Subtract, None) => {
+        (Operation::Set | Operation::Append | Operation::Subtract, None) => {
             return Err((ErrorCode::InvalidRequest, format!("`{name}` needs a value")));
         }
         (Operation::Append | Operation::Subtract, Some(_)) if kind != Kind::List => {
-            return Err((ErrorCode::InvalidRequest, format!("`{name}` is no list")));
+            return Err((ErrorCode::InvalidConfig, format!("`{name}` is no list")));
         }
         (Operation::Append, Some(value)) => {
             let mut list = words(&current);

@@ -74,11 +74,11 @@ fn create(
         return Err((ErrorCode::InvalidTopicException, text));
     }
     let partitions = partition_count(wanted, broker.config.node_id, broker.config.num_partitions)?;
-    let settings = wanted
-        .configs
-        .iter()
-        .filter_map(|config| Some((config.name.to_string(), config.value.as_ref()?.to_string())))
-        .collect();
+    let settings = wanted.configs.iter().map(|config| match &config.value {
+        Some(value) => Ok((config.name.to_string(), value.to_string())),
+        None => Err((ErrorCode::InvalidConfig, format!("`{}` needs a value", config.name))),
+    });
+    let settings = settings.collect::<Result<_, Refused>>()?;
     let new = NewTopic { name: &wanted.name, partitions, settings };
     let (topic_id, settings) = if validate_only {
         let effective = broker.controller.check(&new).map_err(refused)?;
@@ -121,7 +121,7 @@ fn partition_count(wanted: &CreatableTopic, node: i32, default: i32) -> Result<i
     let mut indexes: Vec<i32> =
         wanted.assignments.iter().map(|assignment| assignment.partition_index).collect();
     indexes.sort_unstable();
-    if !indexes.iter().copied().eq(0..) && indexes.iter().zip(0..).any(|(index, wanted)| *index != wanted) {
+    if indexes.iter().zip(0..).any(|(index, wanted)| *index != wanted) {
         return invalid("partitions must be numbered from 0 without gaps".to_owned());
     }
     for assignment in &wanted.assignments {

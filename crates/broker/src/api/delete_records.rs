@@ -16,8 +16,11 @@ pub(super) async fn handle(ctx: &Context, request: DeleteRecordsRequest) -> Dele
         let partitions = wanted.partitions.into_iter().map(|asked| {
             let deleted = topic.as_ref().ok_or(ErrorCode::UnknownTopicOrPartition).and_then(|topic| {
                 let settings = topic.settings();
-                // A topic that is only compacted keeps the newest record of every key; that is what it is for.
-                if topic.is_internal() || (settings.effective.compact && !settings.effective.delete) {
+                // The broker keeps state in it. And a topic that is only compacted keeps the newest record of every key; that is what it is for.
+                if topic.is_internal() {
+                    return Err(ErrorCode::InvalidTopicException);
+                }
+                if settings.effective.compact && !settings.effective.delete {
                     return Err(ErrorCode::PolicyViolation);
                 }
                 let partition =

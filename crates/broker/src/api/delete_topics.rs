@@ -1,9 +1,12 @@
 //! DeleteTopics, key 20. By name up to version 5, by name or id from 6 on.
 
+use std::collections::BTreeMap;
+
 use protocol::messages::delete_topics::{
     DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
 };
 use protocol::{ApiKey, ErrorCode, Str};
+use uuid::Uuid;
 
 use super::Api;
 use crate::context::Context;
@@ -15,16 +18,37 @@ pub(super) async fn handle(ctx: &Context, request: DeleteTopicsRequest) -> Delet
         .topic_names
         .into_iter()
         .map(|name| DeleteTopicState { name: Some(name), ..DeleteTopicState::default() });
-    let mut responses: Vec<DeletableTopicResult> =
-        by_name.chain(request.topics).map(|wanted| delete(ctx, wanted)).collect();
-    let deleted = responses.iter().any(|result| result.error_code == ErrorCode::None.code());
-    if deleted && let Err(code) = ctx.broker.controller.sync().wait().await {
-        responses.iter_mut().for_each(|result| result.error_code = code.code());
+    let all: Vec<DeleteTopicState> = by_name.chain(request.topics).collect();
+    let mut times: BTreeMap<Option<Uuid>, usize> = BTreeMap::new();
+    all.iter().for_each(|wanted| *times.entry(id_of(ctx, wanted)).or_default() += 1);
+    let mut responses: Vec<DeletableTopicResult> = all
+        .into_iter()
+        .map(|wanted| {
+            let id = id_of(ctx, &wanted);
+            let is_repeated = id.is_some() && times.get(&id).is_some_and(|times| *times > 1);
+            delete(ctx, wanted, is_repeated)
+        })
+        .collect();
+    let is_deleted = |result: &DeletableTopicResult| result.error_code == ErrorCode::None.code();
+    if responses.iter().any(is_deleted)
+        && let Err(code) = ctx.broker.controller.sync().wait().await
+    {
+        for result in responses.iter_mut().filter(|result| is_deleted(result)) {
+            result.error_code = code.code();
+        }
     }
     DeleteTopicsResponse { responses, ..DeleteTopicsResponse::default() }
 }
 
-fn delete(ctx: &Context, wanted: DeleteTopicState) -> DeletableTopicResult {
+/// The topic that is meant, if there is one.
+fn id_of(ctx: &Context, wanted: &DeleteTopicState) -> Option<Uuid> {
+    match &wanted.name {
+        Some(name) => ctx.broker.topics.by_name(name).map(|topic| topic.id),
+        None => Some(wanted.topic_id),
+    }
+}
+
+fn delete(ctx: &Context, wanted: DeleteTopicState, is_repeated: bool) -> DeletableTopicResult {
     let broker = &ctx.broker;
     let DeleteTopicState { name, topic_id } = wanted;
     let answer = |name: Option<Str>, code: ErrorCode, text: Option<String>| DeletableTopicResult {
@@ -33,6 +57,15 @@ fn delete(ctx: &Context, wanted: DeleteTopicState) -> DeletableTopicResult {
         error_code: code.code(),
         error_message: text.map(Str::from),
     };
+    let invalid = match &name {
+        Some(_) if !topic_id.is_nil() => Some("a topic is named by its name or by its id, not by both"),
+        None if topic_id.is_nil() => Some("neither name nor id says which topic is meant"),
+        _ if is_repeated => Some("the topic is in the request more than once"),
+        _ => None,
+    };
+    if let Some(text) = invalid {
+        return answer(name, ErrorCode::InvalidRequest, Some(text.to_owned()));
+    }
     let topic = match &name {
         Some(name) => broker.topics.by_name(name),
         None => broker.topics.by_id(topic_id),

@@ -29,7 +29,8 @@ pub(super) async fn handle(ctx: &Context, request: DescribeConfigsRequest) -> De
         let mut result = DescribeConfigsResult { resource_type, resource_name, ..Default::default() };
         match described {
             Ok(mut configs) => {
-                if let Some(keys) = configuration_keys {
+                // An empty list asks for everything, as none does.
+                if let Some(keys) = configuration_keys.filter(|keys| !keys.is_empty()) {
                     configs.retain(|config| keys.contains(&config.name));
                 }
                 result.configs = configs;

@@ -42,6 +42,10 @@ pub(super) async fn handle(
             }
             continue;
         };
+        if room == 0 {
+            next_cursor = Some(Cursor { topic_name: topic.name.clone(), partition_index: first });
+            break;
+        }
         let all = topic.partitions();
         let begin = usize::try_from(first).unwrap_or(0).min(all.len());
         let end = all.len().min(begin + room);

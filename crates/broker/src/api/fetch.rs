@@ -75,7 +75,6 @@ impl Drop for Taken<'_> {
 pub(super) async fn handle(ctx: &Context, request: FetchRequest) -> Answer {
     let limits = &ctx.broker.config.limits;
     let max_wait = u64::try_from(request.max_wait_ms).unwrap_or(0).min(limits.fetch_max_wait_ms);
-    let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0);
     let most = usize::try_from(limits.fetch_max_bytes).unwrap_or(usize::MAX);
     let allowed = ctx.fetchable();
     // Who is ahead of its quota gets an answer at once, without records.
@@ -88,6 +87,8 @@ pub(super) async fn handle(ctx: &Context, request: FetchRequest) -> Answer {
         at_least_one: ctx.version >= FIRST_WITH_PROGRESS && !throttled,
         committed: request.isolation_level == READ_COMMITTED,
     };
+    // More than fits is never there to be waited for.
+    let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0).min(pass.max_bytes);
     let turn = match begin(ctx, request) {
         Ok(turn) => turn,
         Err(code) => {

@@ -2,7 +2,10 @@
 //!
 //! Versions: 0 asks for a number of offsets before a time; later ones for the first record not older than it. Times
 //! below zero stand for places: -1 end, -2 begin, -3 newest record, -4 begin of what is local, -5 end of what is
-//! tiered, -6 begin of what is not tiered. Nothing is tiered here, so -4 and -6 are the begin and -5 is nothing.
+//! tiered, -6 begin of what is not tiered. Nothing is tiered here, so -4 and -6 are the begin and -5 is nothing. Each
+//! of them came with a version; an older one cannot ask for it.
+
+use std::collections::BTreeMap;
 
 use protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
@@ -23,6 +26,16 @@ const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
+/// Places that not every version can ask for, with the first that can.
+const SINCE: [(i64, i16); 6] = [
+    (LATEST, 0),
+    (EARLIEST, 0),
+    (MAX_TIMESTAMP, 7),
+    (EARLIEST_LOCAL, 8),
+    (LATEST_TIERED, 9),
+    (EARLIEST_PENDING_UPLOAD, 11),
+];
+
 /// The first version that tells leader epochs.
 const FIRST_WITH_EPOCHS: i16 = 4;
 
@@ -33,9 +46,16 @@ pub(super) async fn handle(ctx: &Context, request: ListOffsetsRequest) -> ListOf
     let committed = request.isolation_level == READ_COMMITTED;
     let topics = request.topics.into_iter().map(|wanted| {
         let topic = ctx.broker.topics.by_name(&wanted.name);
+        let mut times: BTreeMap<i32, usize> = BTreeMap::new();
+        wanted.partitions.iter().for_each(|asked| *times.entry(asked.partition_index).or_default() += 1);
         let partitions = wanted.partitions.iter().map(|asked| {
+            let is_repeated = times.get(&asked.partition_index).is_some_and(|times| *times > 1);
             let partition = topic.as_ref().and_then(|topic| topic.partition(asked.partition_index));
             let found = partition.ok_or(ErrorCode::UnknownTopicOrPartition).and_then(|partition| {
+                if is_repeated {
+                    return Err(ErrorCode::InvalidRequest);
+                }
+                check_time(asked.timestamp, ctx.version)?;
                 partition.check_epoch(asked.current_leader_epoch)?;
                 find(ctx, &partition, asked, committed)
             });
@@ -53,6 +73,12 @@ pub(super) async fn handle(ctx: &Context, request: ListOffsetsRequest) -> ListOf
         ListOffsetsTopicResponse { name: wanted.name, partitions }
     });
     ListOffsetsResponse { topics: topics.collect(), ..ListOffsetsResponse::default() }
+}
+
+/// Whether this version can ask for that time.
+fn check_time(time: i64, version: i16) -> Result<(), ErrorCode> {
+    let is_known = time >= 0 || SINCE.iter().any(|(place, since)| *place == time && version >= *since);
+    if is_known { Ok(()) } else { Err(ErrorCode::UnsupportedVersion) }
 }
 
 fn find(
@@ -89,7 +115,7 @@ fn find(
             Some(found) if found.offset < end => answer(found.timestamp_ms, found.offset, found.leader_epoch),
             _ => answer(-1, -1, -1),
         },
-        _ => return Err(ErrorCode::InvalidRequest),
+        _ => return Err(ErrorCode::UnsupportedVersion),
     })
 }
 
@@ -107,7 +133,7 @@ fn before(
             Some(found) if found.offset < end => vec![found.offset, start],
             _ => vec![end, start],
         },
-        _ => return Err(ErrorCode::InvalidRequest),
+        _ => return Err(ErrorCode::UnsupportedVersion),
     };
     offsets.dedup();
     offsets.truncate(usize::try_from(asked.max_num_offsets).unwrap_or(0));

@@ -153,6 +153,13 @@ impl TopicConfig {
                 reason,
             })?;
         }
+        if config.min_compaction_lag_ms > config.max_compaction_lag_ms {
+            return Err(TopicConfigError::Invalid {
+                key: "min.compaction.lag.ms".to_owned(),
+                value: config.min_compaction_lag_ms.to_string(),
+                reason: format!("max.compaction.lag.ms is {}", config.max_compaction_lag_ms),
+            });
+        }
         Ok(config)
     }
 

@@ -4,6 +4,7 @@
 //! wrote a WARN or ERROR line that the test does not expect; [`client`] speaks frames, good and bad.
 
 mod client;
+mod codes;
 mod crashes;
 mod crowd;
 mod disk;

@@ -110,14 +110,16 @@ impl Controller {
     ) -> Result<(), ChangeError> {
         let bytes: usize = settings.iter().map(|(name, value)| name.len() + value.len()).sum();
         if name.len() + bytes > SETTINGS_MAX_BYTES {
-            let text = format!("the settings of one resource may have {SETTINGS_MAX_BYTES} bytes, not {bytes}");
+            let text =
+                format!("the settings of one resource may have {SETTINGS_MAX_BYTES} bytes, not {bytes}");
             return Err(self.refused("settings_bytes", text));
         }
         let mut state = self.lock();
         let is_new = !state.image.settings.contains_key(&(kind, name.to_owned()));
         let others = state.image.settings.keys().filter(|(of, _)| *of == kind).count();
         if is_new && !settings.is_empty() && others >= WITH_SETTINGS_MAX {
-            let text = format!("no more than {WITH_SETTINGS_MAX} of a kind can have settings: remove some first");
+            let text =
+                format!("no more than {WITH_SETTINGS_MAX} of a kind can have settings: remove some first");
             return Err(self.refused("settings", text));
         }
         self.write(&mut state, Record::Settings { kind, name: name.to_owned(), settings })
