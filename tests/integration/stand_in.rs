@@ -54,7 +54,7 @@ async fn main() -> ExitCode {
 async fn ask(settings: &BTreeMap<&str, &str>) -> Option<String> {
     let question = format!("{} {}\n", settings.get("cluster.id")?, settings.get("node.id")?);
     let asking = async {
-        let mut stage = TcpStream::connect(integration::STAGE).await?;
+        let mut stage = TcpStream::connect((integration::THIS_MACHINE, integration::STAGE_PORT)).await?;
         stage.write_all(question.as_bytes()).await?;
         let mut words = String::new();
         stage.read_to_string(&mut words).await?;

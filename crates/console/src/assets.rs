@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// The style sheet's name; a change of its content needs a new one.
-pub(crate) const STYLE: &str = "console-1.css";
+pub(crate) const STYLE: &str = "console-2.css";
 
 /// The mark in a browser's tab.
 pub(crate) const ICON: &str = "icon-1.svg";

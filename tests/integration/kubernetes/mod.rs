@@ -22,6 +22,7 @@ use crate::clients::Access;
 use crate::platform::shown;
 
 mod alone;
+mod chart;
 mod doubt;
 mod figures;
 mod heal;

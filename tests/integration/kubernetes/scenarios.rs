@@ -271,19 +271,21 @@ impl Stage {
     #[expect(clippy::print_stdout, reason = "what a test prints is its output")]
     fn get() -> Option<&'static Stage> {
         static OPEN: OnceLock<bool> = OnceLock::new();
-        let open = OPEN.get_or_init(|| match TcpListener::bind(integration::STAGE) {
-            Ok(listener) => {
-                thread::spawn(move || {
-                    for connection in listener.incoming() {
-                        // A stand-in that went away while it asked asks again when it is started again.
-                        let _ = connection.and_then(|connection| STAGE.answer(&connection));
-                    }
-                });
-                true
-            }
-            Err(error) => {
-                println!("SKIPPED: no stage for scenarios at {}: {error}", integration::STAGE);
-                false
+        let open = OPEN.get_or_init(|| {
+            match TcpListener::bind((integration::THIS_MACHINE, integration::STAGE_PORT)) {
+                Ok(listener) => {
+                    thread::spawn(move || {
+                        for connection in listener.incoming() {
+                            // A stand-in that went away while it asked asks again when it is started again.
+                            let _ = connection.and_then(|connection| STAGE.answer(&connection));
+                        }
+                    });
+                    true
+                }
+                Err(error) => {
+                    println!("SKIPPED: no stage for scenarios: {error}");
+                    false
+                }
             }
         });
         open.then_some(&STAGE)
