@@ -1,5 +1,6 @@
 //! Clusters that cannot become ready: the reason is named, nothing is deleted, and nothing is tried in a hot loop.
 
+use super::heal::claims;
 use super::{Cluster, Kube, RELEASE_WITHOUT_IMAGE, text, wait_until};
 
 /// Waits for a condition that says why.
@@ -34,16 +35,15 @@ fn what_is_not_there_is_named_and_can_be_put_right() {
     says(&release, "ReleaseMissing", "7.7.7");
     says(&setting, "BadConfiguration", "num.partitions");
 
-    // Nobody replaced a pod in the hope that another one would do better.
-    let pods = [&storage, &room, &image].map(|cluster| namespace.uid("pod", &cluster.broker()));
-    let restarts = |cluster: &Cluster<'_>| {
-        let pod = namespace.find("pod", &cluster.broker());
-        pod.and_then(|pod| pod.pointer("/status/containerStatuses/0/restartCount").cloned())
-    };
-    let before = restarts(&setting);
-    image.namespace.run(&["get", "events", "--output", "name"]);
-    assert_eq!(pods, [&storage, &room, &image].map(|cluster| namespace.uid("pod", &cluster.broker())));
-    assert_eq!(before, restarts(&setting), "held, not restarted again and again");
+    // Nobody replaces a pod or a claim in the hope that another one would do better, and nobody tries without pause.
+    let pods = || [&storage, &room, &image, &setting].map(|it| namespace.uid("pod", &it.broker()));
+    let before = (pods(), claims(&namespace));
+    std::thread::scope(|threads| {
+        for cluster in [&storage, &room, &image, &release, &setting] {
+            threads.spawn(|| cluster.is_left_in_peace());
+        }
+    });
+    assert_eq!((pods(), claims(&namespace)), before);
 
     // An Event says it to those who look there.
     let events = namespace.run(&["get", "events", "--field-selector", "involvedObject.kind=KafkaCluster"]);

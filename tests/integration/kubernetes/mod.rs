@@ -39,6 +39,9 @@ const OWN: &str = "/var/lib/penstock-kube";
 /// The namespace of the operator.
 const SYSTEM: &str = "penstock-system";
 
+/// A look starts kubectl, so they are rarer than elsewhere.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+
 /// What the tests apply: the example that the documentation shows.
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/examples/cluster.yaml");
 
@@ -290,6 +293,22 @@ impl Cluster<'_> {
         Condition { status: field("status"), reason: field("reason"), message: field("message") }
     }
 
+    /// Watches for a while that nothing is tried in a hot loop: each try would write the status, or at least its time.
+    #[expect(clippy::disallowed_methods, reason = "a test's own thread, with no runtime to block")]
+    fn is_left_in_peace(&self) {
+        const WATCHED: Duration = Duration::from_secs(4);
+        let version = || text(&self.object(), "/metadata/resourceVersion").to_owned();
+        let (begun, mut last, mut writes) = (Instant::now(), version(), 0);
+        while begun.elapsed() < WATCHED {
+            std::thread::sleep(LOOK_EVERY);
+            let now = version();
+            writes += usize::from(now != last);
+            last = now;
+        }
+        // The kubelet's own next try may be worth a word.
+        assert!(writes <= 2, "the status of {} was written {writes} times in {WATCHED:?}", self.name);
+    }
+
     /// Waits as a person would.
     fn wait_until_ready(&self) {
         let object = format!("kafkacluster/{}", self.name);
@@ -337,11 +356,9 @@ fn is_true(object: &Value, kind: &str) -> bool {
     conditions.iter().any(|condition| condition["type"] == kind && condition["status"] == "True")
 }
 
-/// Waits until something holds. A look starts kubectl, so they are rarer than elsewhere, and the time that they take
-/// counts.
+/// Waits until something holds. The time that looks take counts.
 #[expect(clippy::disallowed_methods, reason = "a test's own thread, with no runtime to block")]
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    const LOOK_EVERY: Duration = Duration::from_millis(300);
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
