@@ -19,7 +19,8 @@ pub struct LogConfig {
     pub segment_bytes: u32,
     /// `segment.ms`: a segment is rolled when its first record is this much older than the newest.
     pub segment_ms: i64,
-    /// `segment.jitter.ms`, already drawn: subtracted from `segment.ms` so that not all logs roll at once.
+    /// `segment.jitter.ms`: up to so much, drawn for each segment, is taken off `segment.ms`, so that not all logs roll at
+    /// once.
     pub segment_jitter_ms: i64,
     /// `index.interval.bytes`: one index entry for this many bytes of log.
     pub index_interval_bytes: u32,

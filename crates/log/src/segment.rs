@@ -3,7 +3,9 @@
 //! A segment knows positions and offsets in one file. It does not know which segment is the active one, who
 //! leads, or who the producers are; the log does. Nothing in it is open or in memory unless it was used lately.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, IoSlice};
+use std::path::Path;
 use std::sync::Arc;
 
 use protocol::batch::Header;
@@ -35,6 +37,18 @@ pub(crate) struct Synced {
     offsets: Option<u32>,
     times: Option<u32>,
     aborts: Option<u32>,
+}
+
+/// What is taken off `segment.ms` for one segment: below `segment.jitter.ms`, by chance, and the same whenever it is asked
+/// for, so that nobody must remember it.
+fn jitter_ms(dir: &Path, base_offset: i64, config: &LogConfig) -> i64 {
+    let most = config.segment_jitter_ms.min(config.segment_ms);
+    if most <= 0 {
+        return 0;
+    }
+    let mut hasher = DefaultHasher::new();
+    (dir, base_offset).hash(&mut hasher);
+    i64::try_from(hasher.finish() % most.unsigned_abs()).unwrap_or(0)
 }
 
 /// What batches that are to be appended ask of a segment.
@@ -145,7 +159,7 @@ impl<I: Io> Segment<I> {
         };
         let newest = coming.newest_timestamp;
         let age_ms = if first >= 0 && newest >= 0 { newest.saturating_sub(first) } else { 0 };
-        Ok(age_ms > config.segment_ms - config.segment_jitter_ms)
+        Ok(age_ms > config.segment_ms - jitter_ms(at.dir, self.base_offset, config))
     }
 
     /// Newest timestamp of the first batch; -1 when there is none.
