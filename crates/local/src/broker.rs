@@ -183,9 +183,11 @@ impl Broker {
                 let why = format!("it checks its logs ({done} of {total}) and is left alone until then");
                 Err(self.cannot("stop it", io::Error::other(why)))
             }
-            Readiness::Ready | Readiness::NotReady { .. } | Readiness::Held { .. } | Readiness::Unknown => {
-                Ok(())
-            }
+            Readiness::Ready
+            | Readiness::Unreached { .. }
+            | Readiness::NotReady { .. }
+            | Readiness::Held { .. }
+            | Readiness::Unknown => Ok(()),
         }
     }
 

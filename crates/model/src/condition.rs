@@ -51,6 +51,8 @@ pub enum Reason {
     Restarting,
     /// Nothing could be seen of a broker for a while.
     Unreachable,
+    /// A broker serves, but the address that clients are sent to refuses connections.
+    AddressRefused,
     /// The binary or image of the wanted release is not there.
     ReleaseMissing,
     /// No machine has room for a broker, or its storage cannot be provided.
@@ -80,6 +82,7 @@ impl Reason {
             Reason::StorageFailed => "a broker has lost its disk",
             Reason::Restarting => "a broker is being restarted to take up a change",
             Reason::Unreachable => "a broker has not been seen for a while",
+            Reason::AddressRefused => "the address that clients are sent to refuses connections",
             Reason::ReleaseMissing => "the broker release that is wanted is not installed",
             Reason::Unschedulable => "no machine has room for a broker, or its storage cannot be provided",
             Reason::Removing => "the cluster is being removed",

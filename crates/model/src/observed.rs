@@ -75,6 +75,12 @@ pub enum Readiness {
         /// Logs in all.
         total: u64,
     },
+    /// Says that it serves, but the address that clients are sent to has not led to it since it was started.
+    Unreached {
+        /// Whether the address refuses connections, which is certain. Otherwise nobody answers there, and that may as
+        /// well be a firewall between us and it.
+        refused: bool,
+    },
     /// Not yet, or no longer.
     NotReady {
         /// Why.

@@ -46,7 +46,7 @@ pub fn patience(action: &Action) -> Duration {
 /// Decides. `seen` must be of the cluster that `intent` is about, and `memory` must have taken `seen` in.
 #[must_use]
 pub fn decide(intent: &ClusterIntent, seen: &Observed, memory: &Memory, now: Timestamp) -> Decision {
-    let scene = Scene { intent, seen, memory, now, brokers: stand::read(intent, seen) };
+    let scene = Scene { intent, seen, memory, now, brokers: stand::read(intent, seen, memory, now) };
     if memory.seen_at.is_some_and(|newest| seen.at < newest) {
         return report::repeat(&scene);
     }

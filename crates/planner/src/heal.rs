@@ -11,8 +11,8 @@ use model::{Action, Reason, Timestamp};
 use crate::backoff::doubled;
 use crate::cluster::{Draft, Scene, Wait};
 use crate::memory::{Past, Span};
-use crate::report;
 use crate::stand::{Broker, Stand};
+use crate::{reach, report};
 
 /// Ends in a row after which it is called a crash loop. Two can be one cause (a machine that stumbles, a person who
 /// tries something out); three are a pattern.
@@ -55,6 +55,7 @@ pub(crate) fn heal(scene: &Scene<'_>, broker: &Broker<'_>, draft: &mut Draft) {
         }
         Stand::Hidden { .. }
         | Stand::NotReady { .. }
+        | Stand::Unreached { .. }
         | Stand::Recovering { .. }
         | Stand::Held { .. }
         | Stand::Silent { .. } => {
@@ -74,6 +75,17 @@ pub(crate) fn unserving(scene: &Scene<'_>, broker: &Broker<'_>, draft: &mut Draf
         Stand::NotReady { since, why, .. } => {
             draft
                 .wait(Some(id), Wait::new(Reason::BrokerStarting, format!("broker {id} is starting: {why}")));
+            draft.wakes.push(scene.soon(*since));
+        }
+        Stand::Unreached { since, refused, .. } => {
+            let endpoint = broker.seen.and_then(|seen| seen.endpoint.as_ref());
+            let address = endpoint.map_or_else(|| "its address".to_owned(), ToString::to_string);
+            let how = if *refused { "refuses connections" } else { "does not answer" };
+            let message = format!(
+                "broker {id} serves, and {address}, to which clients are sent, still {how}; that is waited for until {}",
+                since.plus(reach::PATIENCE)
+            );
+            draft.wait(Some(id), Wait::new(Reason::BrokerStarting, message));
             draft.wakes.push(scene.soon(*since));
         }
         Stand::Held { since, reason, why, .. } => {

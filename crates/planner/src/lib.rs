@@ -6,7 +6,7 @@
 //! - [`verify()`] holds a decision against the rules that no decision may break, whoever made it.
 //!
 //! Inside, one file for each concern: [`stand`] reads an observation once so that nothing else looks at raw input,
-//! `heal` starts what has ended, `rolling` takes up changes one broker at a time, `winding` stops and removes, and
+//! `heal` starts what has ended, `reach` says how long an address may take to lead to its broker, `rolling` takes up changes one broker at a time, `winding` stops and removes, and
 //! `report` puts it into words.
 //!
 //! Five rules outrank everything else, and [`verify()`] knows them independently of the code that decides:
@@ -21,6 +21,7 @@ pub mod backoff;
 pub mod cluster;
 mod heal;
 pub mod memory;
+mod reach;
 mod report;
 mod rolling;
 pub mod spec;

@@ -97,6 +97,8 @@ pub struct Past {
     pub restarts: u32,
     /// Since when the running process has not said what it does.
     pub silent_since: Option<Timestamp>,
+    /// Since when the address of the running process, which says that it serves, has not led to it.
+    pub unreached_since: Option<Timestamp>,
     /// When it was last seen ready, in any incarnation.
     pub ready_at: Option<Timestamp>,
 }

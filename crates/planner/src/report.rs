@@ -133,6 +133,7 @@ fn progressing(scene: &Scene<'_>, draft: &Draft, brokers: &[BrokerStatus]) -> Ve
 
 /// Whether the cluster works less well than it was asked to, through no step of ours.
 fn degraded(draft: &Draft, brokers: &[BrokerStatus]) -> Verdict {
+    let refused = |broker: &&BrokerStatus| broker.reason == Reason::AddressRefused;
     let ailing = brokers.iter().find(|broker| {
         broker.ready != Truth::True
             && draft.waits.get(&Some(broker.id)).is_some_and(|wait| match wait.reason {
@@ -142,6 +143,7 @@ fn degraded(draft: &Draft, brokers: &[BrokerStatus]) -> Verdict {
                 | Reason::BadConfiguration
                 | Reason::StorageFailed
                 | Reason::Unreachable
+                | Reason::AddressRefused
                 | Reason::ReleaseMissing
                 | Reason::Unschedulable => true,
                 Reason::AllBrokersReady
@@ -154,7 +156,7 @@ fn degraded(draft: &Draft, brokers: &[BrokerStatus]) -> Verdict {
                 | Reason::Stopped => false,
             })
     });
-    match ailing {
+    match ailing.or_else(|| brokers.iter().find(refused)) {
         Some(broker) => Verdict::new(Truth::True, broker.reason, broker.message.clone()),
         None => Verdict::new(Truth::False, Reason::AllBrokersReady, "no broker has failed"),
     }
@@ -241,12 +243,24 @@ fn settled(scene: &Scene<'_>, broker: &Broker<'_>) -> (Reason, String) {
         return (Reason::Stopped, message);
     }
     match &broker.stand {
+        Stand::Ready { .. } if broker.refused => (Reason::AddressRefused, refusal(broker)),
         Stand::Ready { .. } => (Reason::AllBrokersReady, format!("broker {id} is ready")),
         _ if scene.intent.lifecycle == Lifecycle::Remove => {
             (Reason::Removed, format!("broker {id} is removed"))
         }
         _ => (Reason::Stopped, format!("broker {id} is stopped")),
     }
+}
+
+/// What is said of a broker whose address was waited for in vain.
+fn refusal(broker: &Broker<'_>) -> String {
+    let endpoint = broker.seen.and_then(|seen| seen.endpoint.as_ref());
+    let address = endpoint.map_or_else(|| "its address".to_owned(), ToString::to_string);
+    format!(
+        "broker {} serves, but {address}, to which clients are sent, refuses connections from here; see whether clients \
+         get through, and what keeps others from it",
+        broker.id
+    )
 }
 
 fn is_wanted(scene: &Scene<'_>, id: BrokerId) -> bool {

@@ -6,7 +6,8 @@ use model::action::BrokerSpec;
 use model::observed::{BrokerSeen, Exit, Process, Readiness};
 use model::{BrokerId, ClusterIntent, Observed, Reason, Timestamp};
 
-use crate::spec;
+use crate::memory::{Memory, Past};
+use crate::{reach, spec};
 
 /// What is known of a broker at this moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,15 @@ pub enum Stand<'a> {
         since: Timestamp,
         /// What it says.
         why: &'a str,
+    },
+    /// It says that it serves, and the address that clients are sent to does not lead to it yet.
+    Unreached {
+        /// Which start.
+        incarnation: &'a str,
+        /// Since when.
+        since: Timestamp,
+        /// Whether connections are refused, or not answered at all.
+        refused: bool,
     },
     /// It runs and checks its logs.
     Recovering {
@@ -83,6 +93,8 @@ pub struct Broker<'a> {
     pub outdated: bool,
     /// What is known of it.
     pub stand: Stand<'a>,
+    /// It counts as serving although its address refuses connections: that was waited for long enough.
+    pub refused: bool,
     /// The observation of it, if there is one.
     pub seen: Option<&'a BrokerSeen>,
 }
@@ -93,6 +105,7 @@ impl<'a> Broker<'a> {
     pub fn running(&self) -> Option<&'a str> {
         match &self.stand {
             Stand::NotReady { incarnation, .. }
+            | Stand::Unreached { incarnation, .. }
             | Stand::Recovering { incarnation, .. }
             | Stand::Held { incarnation, .. }
             | Stand::Silent { incarnation, .. }
@@ -113,20 +126,27 @@ pub type Brokers<'a> = BTreeMap<BrokerId, Broker<'a>>;
 
 /// Brings together what is wanted and what was seen.
 #[must_use]
-pub fn read<'a>(intent: &ClusterIntent, seen: &'a Observed) -> Brokers<'a> {
+pub fn read<'a>(intent: &ClusterIntent, seen: &'a Observed, memory: &Memory, now: Timestamp) -> Brokers<'a> {
+    let broker = |id, spec| broker(id, spec, seen, memory.brokers.get(&id), now);
     let mut brokers = Brokers::new();
     for (id, pool) in intent.brokers() {
-        brokers.insert(id, broker(id, Some(spec::of(intent, id, pool)), seen));
+        brokers.insert(id, broker(id, Some(spec::of(intent, id, pool))));
     }
     // What was seen although nobody wants it, and what could not be read although nothing else says that it exists.
     let hidden = seen.gaps.iter().filter_map(|gap| gap.broker);
     for id in seen.brokers.keys().copied().chain(hidden) {
-        brokers.entry(id).or_insert_with(|| broker(id, None, seen));
+        brokers.entry(id).or_insert_with(|| broker(id, None));
     }
     brokers
 }
 
-fn broker<'a>(id: BrokerId, spec: Option<BrokerSpec>, seen: &'a Observed) -> Broker<'a> {
+fn broker<'a>(
+    id: BrokerId,
+    spec: Option<BrokerSpec>,
+    seen: &'a Observed,
+    past: Option<&Past>,
+    now: Timestamp,
+) -> Broker<'a> {
     let gap = seen.gaps.iter().find(|gap| gap.broker.is_none_or(|broker| broker == id));
     let sight = seen.brokers.get(&id);
     let stand = match (gap, sight) {
@@ -134,11 +154,12 @@ fn broker<'a>(id: BrokerId, spec: Option<BrokerSpec>, seen: &'a Observed) -> Bro
         (None, None) => Stand::Missing,
         (None, Some(sight)) => of_process(sight),
     };
+    let (stand, refused) = reach::settle(stand, past, now);
     let outdated = match (&spec, sight.and_then(|sight| sight.spec.as_ref())) {
         (Some(wanted), Some(made_from)) => wanted.fingerprint() != *made_from,
         _ => false,
     };
-    Broker { id, spec, outdated, stand, seen: sight }
+    Broker { id, spec, outdated, stand, refused, seen: sight }
 }
 
 fn of_process(sight: &BrokerSeen) -> Stand<'_> {
@@ -151,6 +172,9 @@ fn of_process(sight: &BrokerSeen) -> Stand<'_> {
                 Readiness::Ready => Stand::Ready { incarnation },
                 Readiness::Recovering { done, total } => {
                     Stand::Recovering { incarnation, since, done: *done, total: *total }
+                }
+                Readiness::Unreached { refused } => {
+                    Stand::Unreached { incarnation, since, refused: *refused }
                 }
                 Readiness::NotReady { why } => Stand::NotReady { incarnation, since, why },
                 Readiness::Held { reason, why } => Stand::Held { incarnation, since, reason: *reason, why },

@@ -3,6 +3,8 @@
 
 mod fixture;
 
+use std::time::Duration;
+
 use expect_test::expect;
 use model::observed::{Exit, Readiness};
 use model::{Lifecycle, Reason};
@@ -83,6 +85,62 @@ fn what_is_held_up_from_outside_is_named_and_left_alone() {
             Ready False Unschedulable: broker 0 cannot start: 0 of 3 nodes have room
             Progressing True Unschedulable: broker 0 cannot start: 0 of 3 nodes have room
             Degraded True Unschedulable: broker 0 cannot start: 0 of 3 nodes have room"#]],
+    );
+}
+
+#[test]
+fn ready_means_that_the_address_led_to_the_broker() {
+    check(
+        cluster(1).unreached(0, true, Duration::from_secs(14)),
+        expect![[r#"
+            Ready False BrokerStarting: broker 0 serves, and 10.0.0.1:31092, to which clients are sent, still refuses connections; that is waited for until 1970-01-01T00:16:41.000Z
+            Progressing True BrokerStarting: broker 0 serves, and 10.0.0.1:31092, to which clients are sent, still refuses connections; that is waited for until 1970-01-01T00:16:41.000Z
+            Degraded False AllBrokersReady: no broker has failed"#]],
+    );
+    check(
+        cluster(1).unreached(0, false, Duration::from_secs(14)),
+        expect![[r#"
+            Ready False BrokerStarting: broker 0 serves, and 10.0.0.1:31092, to which clients are sent, still does not answer; that is waited for until 1970-01-01T00:16:41.000Z
+            Progressing True BrokerStarting: broker 0 serves, and 10.0.0.1:31092, to which clients are sent, still does not answer; that is waited for until 1970-01-01T00:16:41.000Z
+            Degraded False AllBrokersReady: no broker has failed"#]],
+    );
+}
+
+#[test]
+fn an_address_that_stays_closed_is_waited_for_no_longer_and_named() {
+    check(
+        cluster(1).unreached(0, true, Duration::from_secs(15)),
+        expect![[r#"
+            Ready True AllBrokersReady: the broker is ready
+            Progressing False AllBrokersReady: the broker is ready
+            Degraded True AddressRefused: broker 0 serves, but 10.0.0.1:31092, to which clients are sent, refuses connections from here; see whether clients get through, and what keeps others from it"#]],
+    );
+    // Silence may be a firewall that keeps only us out.
+    check(
+        cluster(1).unreached(0, false, Duration::from_secs(15)),
+        expect![[r#"
+            Ready True AllBrokersReady: the broker is ready
+            Progressing False AllBrokersReady: the broker is ready
+            Degraded False AllBrokersReady: no broker has failed"#]],
+    );
+}
+
+#[test]
+fn a_change_waits_for_an_address_and_goes_on_when_that_took_too_long() {
+    check(
+        cluster(2).outdated(0, Readiness::Ready).unreached(1, true, Duration::from_secs(14)),
+        expect![[r#"
+            Ready False BrokerStarting: 1 of 2 brokers are ready: broker 1 serves, and 10.0.0.1:31092, to which clients are sent, still refuses connections; that is waited for until 1970-01-01T00:16:41.000Z
+            Progressing True Restarting: broker 0 waits to be restarted until broker 1 is ready
+            Degraded False AllBrokersReady: no broker has failed"#]],
+    );
+    check(
+        cluster(2).outdated(0, Readiness::Ready).unreached(1, true, Duration::from_secs(15)),
+        expect![[r#"
+            restart broker 0 (0#1)
+            Ready True AllBrokersReady: all 2 brokers are ready
+            Progressing True Restarting: broker 0 is being restarted to take up a change
+            Degraded True AddressRefused: broker 1 serves, but 10.0.0.1:31092, to which clients are sent, refuses connections from here; see whether clients get through, and what keeps others from it"#]],
     );
 }
 

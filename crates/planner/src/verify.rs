@@ -23,13 +23,13 @@ pub fn verify(
     now: Timestamp,
     decision: &Decision,
 ) -> Vec<String> {
-    let case = Case { intent, seen, memory, decision };
+    let case = Case { intent, seen, memory, now, decision };
     let mut broken = Vec::new();
     for action in &decision.actions {
         case.action(action, &mut broken);
     }
     case.together(&mut broken);
-    case.words(now, &mut broken);
+    case.words(&mut broken);
     broken
 }
 
@@ -37,6 +37,7 @@ struct Case<'a> {
     intent: &'a ClusterIntent,
     seen: &'a Observed,
     memory: &'a Memory,
+    now: Timestamp,
     decision: &'a Decision,
 }
 
@@ -119,9 +120,9 @@ impl Case<'_> {
             broken.push(format!("one voluntary disruption at a time: {new:?} beside {underway} under way"));
         }
         // A broker that serves is taken down only while all others serve.
-        for broker in new.iter().filter(|broker| self.readiness(**broker) == Some(&Readiness::Ready)) {
+        for broker in new.iter().filter(|broker| self.serves(**broker)) {
             for (other, _) in self.intent.brokers().filter(|(other, _)| other != broker) {
-                let serves = self.readiness(other) == Some(&Readiness::Ready) && !self.hidden(other);
+                let serves = self.serves(other) && !self.hidden(other);
                 let busy = self.memory.in_flight.contains_key(&Target::Broker(other));
                 if !serves || busy {
                     broken.push(format!("broker {broker} is restarted while broker {other} does not serve"));
@@ -131,14 +132,14 @@ impl Case<'_> {
     }
 
     /// What holds for what is said.
-    fn words(&self, now: Timestamp, broken: &mut Vec<String>) {
+    fn words(&self, broken: &mut Vec<String>) {
         let report = &self.decision.report;
         let mut rule = |holds: bool, sentence: &str| {
             if !holds {
                 broken.push(sentence.to_owned());
             }
         };
-        rule(self.decision.wake_at > now, "a look that is due at once again would spin");
+        rule(self.decision.wake_at > self.now, "a look that is due at once again would spin");
         rule(report.cluster == self.intent.cluster, "a report is about the cluster of the intent");
         let stale = self.memory.seen_at.is_some_and(|newest| self.seen.at < newest);
         if stale {
@@ -155,7 +156,7 @@ impl Case<'_> {
         let reported: BTreeSet<BrokerId> = report.brokers.iter().map(|broker| broker.id).collect();
         for (id, _) in self.intent.brokers() {
             rule(reported.contains(&id), "each wanted broker is reported");
-            let serves = self.readiness(id) == Some(&Readiness::Ready) && !self.hidden(id);
+            let serves = self.serves(id) && !self.hidden(id);
             let explained = report.waiting.iter().any(|waiting| waiting.broker == Some(id));
             let expected = self.intent.lifecycle == Lifecycle::Run;
             rule(!expected || serves || explained, "a broker that does not serve has a reason");
@@ -183,6 +184,19 @@ impl Case<'_> {
     /// What a running broker says of itself.
     fn readiness(&self, broker: BrokerId) -> Option<&Readiness> {
         self.incarnation(broker).and_then(|_| self.seen.brokers.get(&broker)).map(|seen| &seen.readiness)
+    }
+
+    /// Whether it says that it serves, and clients reach it as far as anybody can tell: without a proof, what it says is
+    /// believed only some time later.
+    fn serves(&self, broker: BrokerId) -> bool {
+        match self.readiness(broker) {
+            Some(Readiness::Ready) => true,
+            Some(Readiness::Unreached { .. }) => {
+                let since = self.memory.brokers.get(&broker).and_then(|past| past.unreached_since);
+                since.is_some_and(|since| self.now.since(since).as_secs() >= 15)
+            }
+            _ => false,
+        }
     }
 
     fn is_recovering(&self, broker: BrokerId) -> bool {

@@ -36,6 +36,7 @@ pub(crate) fn stop(scene: &Scene<'_>, draft: &mut Draft) {
         match &broker.stand {
             Stand::Ready { incarnation }
             | Stand::NotReady { incarnation, .. }
+            | Stand::Unreached { incarnation, .. }
             | Stand::Held { incarnation, .. } => {
                 end(scene, broker.id, incarnation, Reason::Stopped, draft);
             }

@@ -52,20 +52,23 @@ fn note(past: &mut Past, sight: &BrokerSeen, asked: bool, at: Timestamp) {
     match &sight.process {
         Process::Absent => {}
         Process::Running { incarnation, since } => {
+            let is_news = past.incarnation.is_none();
             if past.incarnation.as_ref() != Some(incarnation) {
                 started(past, incarnation, *since, sight, asked);
             }
-            match sight.readiness {
-                Readiness::Unknown => {
-                    past.silent_since.get_or_insert(at);
+            past.silent_since = match sight.readiness {
+                Readiness::Unknown => past.silent_since.or(Some(at)),
+                _ => None,
+            };
+            past.unreached_since = match sight.readiness {
+                // One that we come upon (the agent was restarted) was waited for by whoever was here before.
+                Readiness::Unreached { .. } => {
+                    past.unreached_since.or(Some(if is_news { *since } else { at }))
                 }
-                Readiness::Ready => {
-                    past.silent_since = None;
-                    past.ready_at = Some(at);
-                }
-                Readiness::Recovering { .. } | Readiness::NotReady { .. } | Readiness::Held { .. } => {
-                    past.silent_since = None;
-                }
+                _ => None,
+            };
+            if sight.readiness == Readiness::Ready {
+                past.ready_at = Some(at);
             }
         }
         Process::Exited { incarnation, at: ended_at, exit } => {
@@ -89,6 +92,7 @@ fn started(past: &mut Past, incarnation: &str, since: Timestamp, sight: &BrokerS
     }
     past.incarnation = Some(incarnation.to_owned());
     past.started_at = Some(since);
+    past.unreached_since = None;
     past.made_from.clone_from(&sight.spec);
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use model::condition::Truth;
 use model::intent::{Listener, Pool, RolloutPolicy, Security};
+use model::observed::{BrokerSeen, Process, Readiness};
 use model::version::{FeatureLevel, Release};
 use model::{BrokerId, ClusterId, ClusterIntent, Generation, Lifecycle, Observed, Reason, Timestamp};
 use uuid::Uuid;
@@ -113,4 +115,38 @@ fn since_stays_while_a_condition_does() {
     assert_eq!(later.at, seconds(9));
     assert_eq!(later.conditions, first.conditions);
     assert_eq!(later.waiting, first.waiting);
+}
+
+/// Broker 0, which says that it serves, and whose address has not led to it since it was started at that second.
+fn unreached(at: Timestamp, started: i64, readiness: Readiness) -> Observed {
+    let process = Process::Running { incarnation: format!("0#{started}"), since: seconds(started) };
+    let seen = BrokerSeen { process, readiness, spec: None, endpoint: None };
+    Observed { brokers: BTreeMap::from([(BrokerId(0), seen)]), ..nothing(at) }
+}
+
+#[test]
+fn an_address_is_waited_for_from_the_first_try_and_anew_after_each_start() {
+    let closed = Readiness::Unreached { refused: true };
+    let mut machine = Machine::new();
+    let mut is_ready = |second: i64, started: i64, readiness: &Readiness| {
+        let now = seconds(second);
+        let report = machine.step(now, &intent(), &unreached(now, started, readiness.clone())).report;
+        report.brokers[0].ready == Truth::True
+    };
+    let starting = Readiness::NotReady { why: "it says that it is starting".to_owned() };
+    assert!(!is_ready(0, 0, &starting));
+    // What came before the first try does not count.
+    assert!(!is_ready(100, 0, &closed));
+    assert!(!is_ready(114, 0, &closed));
+    assert!(is_ready(115, 0, &closed));
+    assert!(!is_ready(120, 120, &closed));
+    assert!(is_ready(121, 120, &Readiness::Ready));
+}
+
+#[test]
+fn an_agent_that_begins_does_not_call_down_who_was_waited_for_before() {
+    let closed = Readiness::Unreached { refused: false };
+    let now = seconds(100);
+    let report = Machine::new().step(now, &intent(), &unreached(now, 0, closed)).report;
+    assert_eq!(report.brokers[0].ready, Truth::True);
 }

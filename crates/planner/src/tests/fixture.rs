@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use expect_test::Expect;
 use model::intent::{Listener, Pool, RolloutPolicy, Security};
 use model::observed::{BrokerSeen, Exit, Gap, Process, Readiness};
+use model::status::Endpoint;
 use model::version::{FeatureLevel, Release};
 use model::{BrokerId, ClusterId, ClusterIntent, Generation, Lifecycle, Observed, Reason, Timestamp};
 use uuid::Uuid;
@@ -67,6 +69,18 @@ impl Fixture {
     pub(super) fn ready(self, id: i32) -> Fixture {
         let spec = self.fingerprint(id);
         self.running(id, Readiness::Ready, spec)
+    }
+
+    /// It says that it serves, and for so long its address has not led to it.
+    pub(super) fn unreached(mut self, id: i32, refused: bool, lasts: Duration) -> Fixture {
+        let since = Timestamp(NOW.0 - i64::try_from(lasts.as_millis()).expect("short"));
+        let past = Past { unreached_since: Some(since), ..Past::default() };
+        self.memory.brokers.insert(BrokerId(id), past);
+        let spec = self.fingerprint(id);
+        let mut fixture = self.running(id, Readiness::Unreached { refused }, spec);
+        let endpoint = Endpoint { host: "10.0.0.1".to_owned(), port: 31_092 };
+        fixture.seen.brokers.entry(BrokerId(id)).and_modify(|seen| seen.endpoint = Some(endpoint));
+        fixture
     }
 
     /// It runs what an earlier intent asked for.
