@@ -4,7 +4,7 @@
 //! intent was found acceptable and before any agent follows it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::{ClusterId, ClusterIntent};
@@ -34,9 +34,13 @@ struct Inner<S, C> {
     clock: C,
     board: Board,
     metrics: Metrics,
-    /// Held while an intent is stored, so that two of one cluster cannot overtake each other.
-    agents: Mutex<BTreeMap<ClusterId, Agent>>,
+    /// Held for an operation on the map and never across an await.
+    agents: std::sync::Mutex<BTreeMap<ClusterId, Slot>>,
 }
+
+/// The place of one cluster's agent. Held while an intent is stored and while an agent ends, so that two intents of a
+/// cluster cannot overtake each other and it never has two agents; other clusters do not wait for it.
+type Slot = Arc<Mutex<Option<Agent>>>;
 
 /// A driver at work.
 #[derive(Debug)]
@@ -68,10 +72,12 @@ where
         metrics: Metrics,
         intents: impl IntoIterator<Item = ClusterIntent>,
     ) -> Fleet<S, C> {
-        let inner = Inner { substrate, clock, board: Board::default(), metrics, agents: Mutex::default() };
-        let start = |intent: ClusterIntent| (intent.cluster, inner.start(intent));
-        let agents = intents.into_iter().map(start).collect();
-        Fleet { inner: Arc::new(Inner { agents: Mutex::new(agents), ..inner }) }
+        let inner = Inner { substrate, clock, board: Board::default(), metrics, agents: Default::default() };
+        for intent in intents {
+            let slot = Arc::new(Mutex::new(Some(inner.start(intent.clone()))));
+            inner.slots().insert(intent.cluster, slot);
+        }
+        Fleet { inner: Arc::new(inner) }
     }
 
     /// What the agents say.
@@ -86,17 +92,20 @@ where
         intent: &ClusterIntent,
         store: impl FnOnce(&ClusterIntent) -> Result<(), DispatchError> + Send,
     ) -> Result<(), DispatchError> {
-        let mut agents = self.inner.agents.lock().await;
-        if let Some(agent) = agents.get(&intent.cluster) {
-            if !is_news(&agent.intents.borrow(), intent)? {
-                return Ok(());
+        let slot = self.inner.slot(intent.cluster);
+        let mut agent = slot.lock().await;
+        match &*agent {
+            Some(agent) => {
+                if is_news(&agent.intents.borrow(), intent)? {
+                    store(intent)?;
+                    agent.intents.send_replace(intent.clone());
+                }
             }
-            store(intent)?;
-            agent.intents.send_replace(intent.clone());
-            return Ok(());
+            None => {
+                store(intent)?;
+                *agent = Some(self.inner.start(intent.clone()));
+            }
         }
-        store(intent)?;
-        agents.insert(intent.cluster, self.inner.start(intent.clone()));
         Ok(())
     }
 
@@ -106,19 +115,26 @@ where
         cluster: ClusterId,
         forget: impl FnOnce() -> Result<(), DispatchError> + Send,
     ) -> Result<(), DispatchError> {
-        let mut agents = self.inner.agents.lock().await;
-        if let Some(agent) = agents.remove(&cluster) {
-            agent.stop().await;
-        }
-        self.inner.board.remove(cluster);
-        forget()
+        let slot = self.inner.slot(cluster);
+        let forgotten = {
+            let mut agent = slot.lock().await;
+            if let Some(agent) = agent.take() {
+                agent.stop().await;
+            }
+            self.inner.board.remove(cluster);
+            forget()
+        };
+        self.inner.put_away(cluster, &slot);
+        forgotten
     }
 
     /// Ends all agents. What they cared for goes on without them.
     pub async fn stop(&self) {
-        let agents = std::mem::take(&mut *self.inner.agents.lock().await);
-        for agent in agents.into_values() {
-            agent.stop().await;
+        let slots = std::mem::take(&mut *self.inner.slots());
+        for slot in slots.into_values() {
+            if let Some(agent) = slot.lock().await.take() {
+                agent.stop().await;
+            }
         }
     }
 }
@@ -128,6 +144,24 @@ where
     S: Substrate + Clone + 'static,
     C: Clock + Clone + 'static,
 {
+    fn slots(&self) -> MutexGuard<'_, BTreeMap<ClusterId, Slot>> {
+        // A panic of another thread cannot leave the map half changed.
+        self.agents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn slot(&self, cluster: ClusterId) -> Slot {
+        Arc::clone(self.slots().entry(cluster).or_default())
+    }
+
+    /// Takes an empty place away, unless somebody waits for it: places are handed out under the same lock.
+    fn put_away(&self, cluster: ClusterId, slot: &Slot) {
+        let mut slots = self.slots();
+        let is_unused = Arc::strong_count(slot) == 2;
+        if is_unused && slots.get(&cluster).is_some_and(|known| Arc::ptr_eq(known, slot)) {
+            slots.remove(&cluster);
+        }
+    }
+
     fn start(&self, intent: ClusterIntent) -> Agent {
         let cluster = intent.cluster;
         let (intents, receiver) = watch::channel(intent);

@@ -26,12 +26,17 @@ struct Barren {
     breaks_at: u32,
     /// Whether nothing can be seen.
     dark: bool,
+    /// A look at this cluster never ends.
+    stuck: Option<ClusterId>,
 }
 
 impl Substrate for Barren {
-    async fn observe(&self, _: ClusterId) -> Result<Observed, SubstrateError> {
+    async fn observe(&self, cluster: ClusterId) -> Result<Observed, SubstrateError> {
         let look = self.looks.fetch_add(1, Ordering::Relaxed) + 1;
         assert!(look != self.breaks_at, "a mistake, as the test wants it");
+        if self.stuck == Some(cluster) {
+            std::future::pending::<()>().await;
+        }
         if self.dark {
             return Err(SubstrateError::transient("could not look", std::io::Error::other("it is dark")));
         }
@@ -116,4 +121,32 @@ async fn a_driver_that_breaks_down_is_started_again_and_its_cluster_cared_for() 
     assert!(board.get(intent().cluster).is_some());
     fleet.stop().await;
     counted(&registry, "penstock_agent_clusters 0").await;
+}
+
+#[tokio::test]
+async fn an_agent_that_ends_slowly_holds_up_its_own_cluster_and_no_other() {
+    const SOON: Duration = Duration::from_secs(5);
+    let stuck = Barren { stuck: Some(intent().cluster), ..Barren::default() };
+    let fleet = Fleet::measured(stuck, System, Metrics::default(), [intent()]);
+    let leaving = fleet.leave(intent().cluster, || Ok(()));
+    let mut leaving = std::pin::pin!(leaving);
+    let early = tokio::time::timeout(Duration::from_millis(50), leaving.as_mut()).await;
+    assert!(early.is_err(), "its driver is in the middle of a look");
+    let other = ClusterIntent { cluster: ClusterId(Uuid::from_u128(2)), ..intent() };
+    let followed = tokio::time::timeout(SOON, fleet.follow(&other, |_| Ok(()))).await;
+    followed.expect("another cluster does not wait").expect("it is taken");
+    let same = intent();
+    let again = fleet.follow(&same, |_| Ok(()));
+    let early = tokio::time::timeout(Duration::from_millis(50), again).await;
+    assert!(early.is_err(), "a cluster never has two agents");
+}
+
+#[tokio::test]
+async fn a_cluster_that_was_left_takes_no_place_and_can_be_followed_again() {
+    let fleet = Fleet::measured(Barren::default(), System, Metrics::default(), [intent()]);
+    fleet.leave(intent().cluster, || Ok(())).await.unwrap();
+    assert!(fleet.inner.slots().is_empty());
+    fleet.follow(&intent(), |_| Ok(())).await.unwrap();
+    assert_eq!(fleet.inner.slots().len(), 1);
+    fleet.stop().await;
 }
