@@ -22,6 +22,10 @@ use serde::de::DeserializeOwned;
 
 use crate::shelf::{Shelf, Touched};
 
+/// How long one watch lasts before it is begun anew. A connection that died without a word is found out only then, so
+/// this is how old what we see may be at worst; ten watches cost five requests a minute, however many clusters there are.
+pub const WATCH_SECONDS: u32 = 120;
+
 /// What was seen of the world.
 #[derive(Clone, Debug, Default)]
 pub struct Caches {
@@ -60,8 +64,8 @@ pub type Wake = Arc<dyn Fn(Woken) + Send + Sync>;
 impl Caches {
     /// Watches until the future is dropped. `wake` is called after something was taken in.
     pub fn watch(&self, client: &Client, namespace: Option<&str>, wake: &Wake) -> BoxFuture<'static, ()> {
-        let ours =
-            || watcher::Config::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::OPERATOR));
+        let every = || watcher::Config::default().timeout(WATCH_SECONDS);
+        let ours = || every().labels(&format!("{}={}", labels::MANAGED_BY, labels::OPERATOR));
         let all = vec![
             each(&self.pods, namespaced(client, namespace), ours(), wake),
             each(&self.claims, namespaced(client, namespace), ours(), wake),
@@ -70,8 +74,8 @@ impl Caches {
             each(&self.configs, namespaced(client, namespace), ours(), wake),
             each(&self.budgets, namespaced(client, namespace), ours(), wake),
             each(&self.policies, namespaced(client, namespace), ours(), wake),
-            each(&self.nodes, Api::all(client.clone()), watcher::Config::default(), wake),
-            each(&self.classes, Api::all(client.clone()), watcher::Config::default(), wake),
+            each(&self.nodes, Api::all(client.clone()), every(), wake),
+            each(&self.classes, Api::all(client.clone()), every(), wake),
         ];
         join_all(all).map(drop).boxed()
     }
@@ -127,7 +131,8 @@ impl Caches {
     }
 }
 
-fn namespaced<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+/// Where objects of a kind are that a client asks for: in one namespace, or in all.
+pub fn namespaced<K>(client: &Client, namespace: Option<&str>) -> Api<K>
 where
     K: Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
 {

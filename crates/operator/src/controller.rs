@@ -1,30 +1,29 @@
 //! The pass over one object: validate, hand the intent to the agent, put right what has no order, write the status.
 //!
-//! kube's controller sees to it that an object has one pass at a time and that as many objects as [`CONCURRENCY`] have
-//! theirs side by side. It is woken by changes of the object, of what belongs to it, and of what the agent says; a wake-up
-//! carries nothing, and every pass looks at everything.
+//! kube's `applier` sees to it that an object has one pass at a time and that as many objects as [`CONCURRENCY`] have
+//! theirs side by side. A pass is asked for by changes of the object, of what belongs to it, and of what the agent says;
+//! asking carries nothing, and every pass looks at everything.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use agent::clock::System;
 use agent::{DispatchError, Fleet};
 use crd::{KafkaCluster, intent, labels, state};
-use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, Stream, StreamExt};
 use keyring::pki::Ca;
-use kube::core::{DeserializeGuard, DynamicObject};
-use kube::runtime::controller::{Action, Config};
-use kube::runtime::reflector::ObjectRef;
-use kube::runtime::{Controller, watcher};
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
+use kube::runtime::controller::{self, Action, Config, applier};
+use kube::runtime::reflector::{ObjectRef, Store};
 use model::{ClusterId, ClusterIntent, ClusterStatus, Lifecycle};
 
 use crate::authority;
 use crate::clusters::Cluster;
 use crate::error::Error;
 use crate::events::Events;
+use crate::objects::Guarded;
 use crate::status::{self, compose};
 use crate::substrate::Kubernetes;
 use crate::upkeep::{self, Applied};
@@ -37,12 +36,9 @@ pub const CONCURRENCY: u16 = 16;
 /// but itself, and is cut off so that a request that hangs is not waited for without end.
 const PASS_LIMIT: Duration = Duration::from_secs(30);
 
-/// How often an object has a pass although nothing woke it. It costs no request unless something is wrong. It is also
-/// how an object is found gone whose deletion went unseen, and until then its agent works for nobody.
+/// How often an object has a pass although nothing asked for one. It costs no request unless something is wrong; it is
+/// for what no watch shows, and for our own mistakes.
 const RESYNC: Duration = Duration::from_secs(60);
-
-/// An object that may be none of ours.
-pub type Guarded = DeserializeGuard<KafkaCluster>;
 
 /// What a pass needs.
 #[derive(Debug)]
@@ -63,60 +59,55 @@ pub struct Context {
 #[derive(Clone, Debug, Default)]
 pub struct Followed {
     cluster: Option<ClusterId>,
+    /// Its object was found gone, and its agent is being ended.
+    is_leaving: bool,
     failures: u32,
     /// The reasons that were told last, so that a status which could not be written is not told twice.
     told: Vec<status::News>,
 }
 
-/// Runs until the stream of wake-ups ends or the future is dropped.
-pub async fn run(context: Arc<Context>, wakes: BoxStream<'static, ObjectRef<Guarded>>) {
-    let client = context.kubernetes.server.client().clone();
-    let api: Api<Guarded> = match &context.kubernetes.settings.namespace {
-        Some(namespace) => Api::namespaced(client, namespace),
-        None => Api::all(client),
-    };
-    let controller = Controller::new(api, watcher::Config::default())
-        .with_config(Config::default().concurrency(CONCURRENCY))
-        .reconcile_on(wakes);
-    let passes = controller.run(pass, after_failure, Arc::clone(&context));
-    let mut trouble: Option<String> = None;
-    passes
-        .for_each(|outcome| {
-            match &outcome {
-                Err(kube::runtime::controller::Error::QueueError(error)) => {
-                    let sentence = crate::error::chain(error);
-                    // Once for an outage, not once for each try.
-                    if trouble.as_ref() != Some(&sentence) {
-                        tracing::warn!(
-                            "KafkaClusters cannot be watched; those that are known are looked after: {sentence}"
-                        );
-                    }
-                    trouble = Some(sentence);
-                }
-                _ => trouble = None,
-            }
-            // An object that is gone has no pass of its own any more; one that went unseen is found out when its agent
-            // or the clock wakes it.
-            let gone = match outcome {
-                Err(kube::runtime::controller::Error::ObjectNotFound(gone)) => Some(*gone),
-                _ => None,
-            };
-            leave_gone(&context, gone)
-        })
-        .await;
+/// Runs until the stream of objects ends or the future is dropped. `objects` is where they are found, `due` are those that
+/// are to have a pass.
+pub async fn run(
+    context: Arc<Context>,
+    objects: Store<Guarded>,
+    due: impl Stream<Item = ObjectRef<Guarded>> + Send + 'static,
+) {
+    let config = Config::default().concurrency(CONCURRENCY);
+    let due = due.map(Ok::<_, Infallible>);
+    let passes = applier(
+        |object, context| pass(object, context).boxed(),
+        after_failure,
+        Arc::clone(&context),
+        objects,
+        due,
+        config,
+    );
+    // Side by side with the passes, which stand still while nobody asks for the next outcome: one of them may hold what
+    // leaving waits for.
+    passes.for_each_concurrent(None, |outcome| leave_gone(&context, outcome.err())).await;
 }
 
-async fn leave_gone(context: &Context, gone: Option<ObjectRef<DynamicObject>>) {
-    let Some(gone) = gone else { return };
-    let key = (gone.namespace.unwrap_or_default(), gone.name);
-    let followed = context.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-    if let Some(cluster) = followed.and_then(|followed| followed.cluster) {
+/// Ends following a cluster whose object was found gone.
+async fn leave_gone(context: &Context, failure: Option<controller::Error<Error, Infallible>>) {
+    let Some(controller::Error::ObjectNotFound(gone)) = failure else { return };
+    let key = (gone.namespace.clone().unwrap_or_default(), gone.name.clone());
+    let followed = {
+        let mut objects = context.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        objects.get_mut(&key).and_then(|followed| {
+            // Whoever comes with this name meanwhile waits until the one before is left.
+            followed.is_leaving = true;
+            followed.cluster
+        })
+    };
+    if let Some(cluster) = followed {
         tracing::info!(
             cluster.id = %cluster,
             "KafkaCluster {}/{} is gone; it is not followed any more", key.0, key.1
         );
         leave(context, cluster).await;
     }
+    context.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
 }
 
 async fn leave(context: &Context, cluster: ClusterId) {
@@ -262,7 +253,11 @@ fn claim_id(context: &Context, object: &KafkaCluster, id: ClusterId) -> Result<(
         );
         return Err(Error::Spec(intent::Invalid { problems: vec![sentence] }));
     }
-    objects.entry(key).or_default().cluster = Some(id);
+    let followed = objects.entry(key).or_default();
+    if followed.is_leaving {
+        return Err(Error::Waiting("the cluster that had this name before is being left".to_owned()));
+    }
+    followed.cluster = Some(id);
     Ok(())
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Losing it ends the process: whatever it was about to do might be done by the next holder at the same moment, and a
 //! new process begins with a clean memory. Times of other machines are never compared with ours: a lease counts as
-//! abandoned when *we* have seen it unchanged for as long as it lasts.
+//! abandoned when *we* have seen it unchanged for as long as it lasts. How long is measured by a clock that nobody sets;
+//! the times in the lease are for people.
 
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use model::Timestamp;
 use thiserror::Error;
+use tokio::time::Instant;
+
+use crate::error::chain;
 
 /// How long a lease lasts without being renewed: how long clusters are without an operator after a machine was lost.
 /// Their brokers serve meanwhile.
@@ -27,6 +31,12 @@ pub const MARGIN: Duration = Duration::from_secs(3);
 /// How often somebody who waits for the lease looks.
 pub const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// Pause before a renewal that failed is tried again. Several tries fit into what is left of the lease.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How long the server may take to answer. It takes milliseconds; one try that hangs must leave time for another.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
 /// The lease is not ours any more.
 #[derive(Debug, Error)]
 pub enum Lost {
@@ -39,13 +49,12 @@ pub enum Lost {
         holder: String,
     },
     /// It could not be renewed for so long that somebody else may hold it soon.
-    #[error("the lease {lease} could not be renewed in time")]
+    #[error("the lease {lease} could not be renewed in time: {why}")]
     Expired {
         /// Which lease.
         lease: String,
         /// What went wrong last.
-        #[source]
-        source: kube::Error,
+        why: String,
     },
 }
 
@@ -63,7 +72,7 @@ pub struct Look {
     /// Its version; another one means that its holder lives.
     pub resource_version: Option<String>,
     /// Since when we see this version.
-    pub since: Timestamp,
+    pub since: Instant,
 }
 
 /// What to do about a lease that was read. Pure.
@@ -77,8 +86,8 @@ pub enum Verdict {
 
 /// Judges a lease.
 #[must_use]
-pub fn judge(lease: &Lease, identity: &str, before: Option<&Look>, now: Timestamp) -> Verdict {
-    let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();
+pub fn judge(lease: &Lease, identity: &str, before: Option<&Look>, now: Instant) -> Verdict {
+    let holder = holder(lease);
     if holder.is_empty() || holder == identity {
         return Verdict::Take;
     }
@@ -90,7 +99,7 @@ pub fn judge(lease: &Lease, identity: &str, before: Option<&Look>, now: Timestam
         .and_then(|it| u64::try_from(it).ok());
     let lasts = lasts.map_or(LASTS, Duration::from_secs);
     match before.filter(|before| before.resource_version == resource_version) {
-        Some(before) if now.since(before.since) >= lasts => Verdict::Take,
+        Some(before) if now.duration_since(before.since) >= lasts => Verdict::Take,
         Some(before) => Verdict::Wait(before.clone()),
         None => Verdict::Wait(Look { resource_version, since: now }),
     }
@@ -108,16 +117,17 @@ impl Contender {
     }
 
     /// Waits until the lease is ours. `now` reads the clock.
-    pub async fn acquire(&self, now: impl Fn() -> Timestamp) -> Lease {
+    pub async fn acquire(&self, now: impl Fn() -> Timestamp) -> Held {
         let mut look: Option<Look> = None;
         let mut failing = false;
         loop {
-            match self.attempt(&mut look, now()).await {
-                Ok(Some(lease)) => return lease,
+            let since = Instant::now();
+            match in_time(self.attempt(&mut look, now())).await {
+                Ok(Some(lease)) => return Held { lease, since },
                 Ok(None) => failing = false,
-                Err(error) => {
+                Err(why) => {
                     if !failing {
-                        tracing::warn!("the lease {} cannot be had: {error}", self.name);
+                        tracing::warn!("the lease {} cannot be had: {why}", self.name);
                     }
                     failing = true;
                 }
@@ -126,69 +136,90 @@ impl Contender {
         }
     }
 
-    /// Looks once, and takes the lease if that is right.
-    ///
-    /// # Errors
-    /// If the server could not be asked. That somebody else was faster is none.
-    pub async fn attempt(
-        &self,
-        look: &mut Option<Look>,
-        now: Timestamp,
-    ) -> Result<Option<Lease>, kube::Error> {
+    /// Looks once, and takes the lease if that is right. That somebody else was faster is no failure.
+    async fn attempt(&self, look: &mut Option<Look>, now: Timestamp) -> Result<Option<Lease>, kube::Error> {
         let Some(lease) = self.api.get_opt(&self.name).await? else {
-            let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
-            let lease = self.held(&Lease { metadata, spec: None }, now);
-            return unless_conflict(self.api.create(&PostParams::default(), &lease).await);
+            return unless_conflict(self.create(now).await);
         };
-        match judge(&lease, &self.identity, look.as_ref(), now) {
+        match judge(&lease, &self.identity, look.as_ref(), Instant::now()) {
             Verdict::Wait(seen) => {
                 *look = Some(seen);
                 Ok(None)
             }
             // Replacing names the version that was read: of two who try, one succeeds.
-            Verdict::Take => {
-                let wanted = self.held(&lease, now);
-                unless_conflict(self.api.replace(&self.name, &PostParams::default(), &wanted).await)
+            Verdict::Take => unless_conflict(self.replace(&lease, now).await),
+        }
+    }
+
+    /// Renews the lease until it is lost. Returns early enough that nobody else can hold it before.
+    pub async fn keep(&self, held: Held, now: impl Fn() -> Timestamp) -> Lost {
+        let Held { mut lease, mut since } = held;
+        loop {
+            tokio::time::sleep_until(since + RENEWED_EVERY).await;
+            let mut why = "the API server did not answer".to_owned();
+            let renewing = self.renew(&mut lease, &mut why, &now);
+            match tokio::time::timeout_at(since + (LASTS - MARGIN), renewing).await {
+                Ok(Ok(renewed)) => since = renewed,
+                Ok(Err(taken)) => return taken,
+                Err(_) => return Lost::Expired { lease: self.name.clone(), why },
             }
         }
     }
 
-    /// Renews the lease until it is lost.
-    pub async fn keep(&self, mut lease: Lease, now: impl Fn() -> Timestamp) -> Lost {
-        let mut renewed_at = now();
+    /// Tries to renew until that succeeds or somebody else holds the lease. Returns since when it is renewed: the moment
+    /// at which that was asked for, since nobody knows when in between it was done.
+    async fn renew(
+        &self,
+        lease: &mut Lease,
+        why: &mut String,
+        now: &impl Fn() -> Timestamp,
+    ) -> Result<Instant, Lost> {
         loop {
-            tokio::time::sleep(RENEWED_EVERY).await;
-            let patience = LASTS.saturating_sub(MARGIN);
-            let wanted = self.held(&lease, now());
-            let replaced = self.api.replace(&self.name, &PostParams::default(), &wanted).await;
-            let failure = match replaced {
+            let asked = Instant::now();
+            match in_time(self.replace(lease, now())).await {
                 Ok(renewed) => {
-                    lease = renewed;
-                    renewed_at = now();
+                    *lease = renewed;
+                    return Ok(asked);
+                }
+                Err(failure) => *why = failure,
+            }
+            match in_time(self.api.get_opt(&self.name)).await {
+                Ok(Some(there)) if !matches!(holder(&there), it if it.is_empty() || it == self.identity) => {
+                    let holder = holder(&there).to_owned();
+                    return Err(Lost::Taken { lease: self.name.clone(), holder });
+                }
+                // Somebody wrote into it (a person added a label), or our own last try went through unheard.
+                Ok(Some(there)) if there.metadata.resource_version != lease.metadata.resource_version => {
+                    *lease = there;
                     continue;
                 }
-                Err(error) => error,
-            };
-            // Somebody wrote it. If it is still ours (a person added a label), we go on from what there is.
-            if let Ok(Some(there)) = self.api.get_opt(&self.name).await {
-                let holder =
-                    there.spec.as_ref().and_then(|spec| spec.holder_identity.clone()).unwrap_or_default();
-                if holder != self.identity && !holder.is_empty() {
-                    return Lost::Taken { lease: self.name.clone(), holder };
+                // Somebody deleted it.
+                Ok(None) => {
+                    if let Ok(made) = in_time(self.create(now())).await {
+                        *lease = made;
+                        return Ok(asked);
+                    }
                 }
-                lease = there;
+                Ok(Some(_)) | Err(_) => {}
             }
-            if now().since(renewed_at) >= patience {
-                return Lost::Expired { lease: self.name.clone(), source: failure };
-            }
+            tokio::time::sleep(RETRY_AFTER).await;
         }
+    }
+
+    async fn create(&self, now: Timestamp) -> Result<Lease, kube::Error> {
+        let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
+        let lease = self.held(&Lease { metadata, spec: None }, now);
+        self.api.create(&PostParams::default(), &lease).await
+    }
+
+    async fn replace(&self, lease: &Lease, now: Timestamp) -> Result<Lease, kube::Error> {
+        self.api.replace(&self.name, &PostParams::default(), &self.held(lease, now)).await
     }
 
     /// Gives the lease up, so that the next one need not wait.
     pub async fn release(&self) {
         let Ok(Some(mut lease)) = self.api.get_opt(&self.name).await else { return };
-        let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
-        if holder.as_deref() != Some(self.identity.as_str()) {
+        if holder(&lease) != self.identity {
             return;
         }
         if let Some(spec) = &mut lease.spec {
@@ -216,6 +247,29 @@ impl Contender {
     }
 }
 
+/// A lease that is ours.
+#[derive(Clone, Debug)]
+pub struct Held {
+    lease: Lease,
+    since: Instant,
+}
+
+fn holder(lease: &Lease) -> &str {
+    lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default()
+}
+
+/// The answer to a request, or in a sentence why there is none.
+async fn in_time<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
+    match tokio::time::timeout(ANSWER_WITHIN, request).await {
+        Ok(answer) => answer.map_err(|error| match error {
+            // What the server says is a sentence; kube's own text repeats it with every field.
+            kube::Error::Api(status) => status.message,
+            other => chain(&other),
+        }),
+        Err(_) => Err(format!("the API server did not answer within {} s", ANSWER_WITHIN.as_secs())),
+    }
+}
+
 fn unless_conflict(outcome: Result<Lease, kube::Error>) -> Result<Option<Lease>, kube::Error> {
     match outcome {
         Ok(lease) => Ok(Some(lease)),
@@ -225,39 +279,4 @@ fn unless_conflict(outcome: Result<Lease, kube::Error>) -> Result<Option<Lease>,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lease(holder: &str, version: &str) -> Lease {
-        Lease {
-            metadata: ObjectMeta { resource_version: Some(version.to_owned()), ..ObjectMeta::default() },
-            spec: Some(LeaseSpec {
-                holder_identity: Some(holder.to_owned()),
-                lease_duration_seconds: Some(15),
-                ..LeaseSpec::default()
-            }),
-        }
-    }
-
-    #[test]
-    fn a_lease_is_taken_when_it_was_seen_unchanged_for_as_long_as_it_lasts() {
-        let wait = judge(&lease("other", "1"), "me", None, Timestamp(0));
-        let Verdict::Wait(look) = wait else { panic!("{wait:?}") };
-        assert!(matches!(
-            judge(&lease("other", "1"), "me", Some(&look), Timestamp(14_999)),
-            Verdict::Wait(_)
-        ));
-        assert_eq!(judge(&lease("other", "1"), "me", Some(&look), Timestamp(15_000)), Verdict::Take);
-        let renewed = judge(&lease("other", "2"), "me", Some(&look), Timestamp(15_000));
-        assert_eq!(
-            renewed,
-            Verdict::Wait(Look { resource_version: Some("2".to_owned()), since: Timestamp(15_000) })
-        );
-    }
-
-    #[test]
-    fn ones_own_and_a_free_one_are_taken_at_once() {
-        assert_eq!(judge(&lease("me", "1"), "me", None, Timestamp(0)), Verdict::Take);
-        assert_eq!(judge(&lease("", "1"), "me", None, Timestamp(0)), Verdict::Take);
-    }
-}
+mod tests;

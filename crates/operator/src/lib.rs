@@ -7,14 +7,15 @@
 //! - fetching is [`caches`] (watches) over [`shelf`]; an idle cluster costs no request;
 //! - [`valid`] validates an object; nothing after it looks at a raw specification;
 //! - [`observe`] turns objects into an [`model::Observed`]: pure;
+//! - [`reach`] tries the address that clients of a broker are sent to;
 //! - [`substrate`] asks brokers how they are and performs the machine's actions on pods and claims;
 //! - [`build`] says what each kind of object looks like, one file a kind: pure; [`apply`] hands it to the server;
 //! - [`controller`] is the pass over one object: it validates, hands the intent to the agent, lets [`upkeep`] put right
 //!   what has no order, and writes the [`status`];
 //! - [`authority`] keeps the cluster's certificate authorities, [`lease`] lets one operator work at a time.
 //!
-//! kube's `Controller` schedules the passes; the agents run beside it as they do everywhere else, because an action on a
-//! broker may take a minute and must not keep its cluster from being looked at.
+//! kube's `applier` schedules the passes over what [`objects`] finds; the agents run beside it as they do everywhere else,
+//! because an action on a broker may take a minute and must not keep its cluster from being looked at.
 //!
 //! What it deliberately does not know: Postgres, the REST interface, Kafka's protocol, and what to do next.
 //!
@@ -59,7 +60,9 @@ pub mod error;
 pub mod events;
 pub mod lease;
 pub mod metrics;
+pub mod objects;
 pub mod observe;
+pub mod reach;
 pub mod run;
 pub mod settings;
 pub mod shelf;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -104,7 +105,7 @@ fn operate(run: Run) -> anyhow::Result<()> {
         };
         let cancel = CancellationToken::new();
         tokio::spawn(stop_on_signal(cancel.clone()));
-        run::run(client, settings, process, cancel).await
+        run::run(client, settings, process, Arc::default(), cancel).await
     });
     // Actions under way are cut off here; each can be repeated.
     runtime.shutdown_background();

@@ -18,6 +18,7 @@ use model::{BrokerId, Observed, Timestamp};
 use crate::build::pod::make;
 use crate::build::{secret, service};
 use crate::clusters::{Sighting, Sightings};
+use crate::reach::Reach;
 use crate::valid::Valid;
 
 pub use pod::{broker_uid, incarnation, is_over, running_since, waits_to_restart};
@@ -119,7 +120,7 @@ pub fn observe(
     (seen, sightings)
 }
 
-/// The brokers that say they are ready and whose address has not yet led to them since they started.
+/// The brokers that say they are ready and whose address has not led to them since they started.
 #[must_use]
 pub fn unreached(seen: &Observed, sightings: &Sightings) -> Vec<(BrokerId, Endpoint)> {
     let ready = seen.brokers.iter().filter(|(_, broker)| broker.readiness == Readiness::Ready);
@@ -127,6 +128,21 @@ pub fn unreached(seen: &Observed, sightings: &Sightings) -> Vec<(BrokerId, Endpo
         .filter(|(id, _)| sightings.get(id).is_some_and(|sighting| !sighting.is_reached))
         .filter_map(|(id, broker)| Some((*id, broker.endpoint.clone()?)))
         .collect()
+}
+
+/// Puts into an observation what came of trying addresses, and remembers those that led to their broker: once is enough
+/// for each start, since a connection that fails later may be a single packet.
+pub fn note_reach(seen: &mut Observed, sightings: &mut Sightings, tried: &[(BrokerId, Reach)]) {
+    for (id, reach) in tried {
+        let refused = *reach == Reach::Refused;
+        match (reach, sightings.get_mut(id), seen.brokers.get_mut(id)) {
+            (Reach::Led, Some(sighting), _) => sighting.is_reached = true,
+            (Reach::Refused | Reach::Unanswered, _, Some(broker)) => {
+                broker.readiness = Readiness::Unreached { refused };
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A broker without a pod. If it had one a moment ago, that has ended.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use agent::Fleet;
 use agent::clock::System;
 use anyhow::Context as _;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt, stream};
 use kube::Client;
 use kube::runtime::reflector::ObjectRef;
 use model::ClusterId;
@@ -17,12 +17,13 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{self, Admin};
 use crate::apply::Server;
 use crate::build::ADMIN_PORT;
-use crate::caches::{Caches, Wake, Woken};
+use crate::caches::{self, Caches, Wake, Woken};
 use crate::clusters::Clusters;
-use crate::controller::{self, Context, Guarded};
+use crate::controller::{self, Context};
 use crate::events::Events;
 use crate::lease::Contender;
 use crate::metrics::Metrics;
+use crate::objects::{self, Guarded};
 use crate::settings::Settings;
 use crate::substrate::Kubernetes;
 use crate::upkeep::Applied;
@@ -47,7 +48,7 @@ pub struct Process {
     pub identity: String,
 }
 
-/// Runs until cancelled, or until the lease is lost.
+/// Runs until cancelled, or until the lease is lost. What is counted goes into `metrics`.
 ///
 /// # Errors
 /// If the lease was lost or the admin port cannot be had.
@@ -55,9 +56,9 @@ pub async fn run(
     client: Client,
     settings: Settings,
     process: Process,
+    metrics: Arc<Metrics>,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
-    let metrics = Arc::new(Metrics::default());
     let clusters = Clusters::default();
     let caches = Caches::default();
     let (wakes, woken) = mpsc::channel::<ClusterId>(WAKES);
@@ -68,6 +69,7 @@ pub async fn run(
     let pages = Admin { metrics: Arc::clone(&metrics), caches: caches.clone() };
     let serving = axum::serve(listener, admin::router(pages)).into_future();
 
+    let api = caches::namespaced(&client, settings.namespace.as_deref());
     let watching = caches.watch(&client, settings.namespace.as_deref(), &waker(&clusters, &wakes));
     let contender =
         Contender::new(client.clone(), &process.lease_namespace, &process.lease_name, &process.identity);
@@ -93,7 +95,9 @@ pub async fn run(
         });
         let working = async {
             seen_once(&caches).await;
-            controller::run(context, objects(clusters.clone(), woken)).await;
+            let (objects, changed) = objects::watch(api, waker(&clusters, &wakes));
+            let due = stream::select(changed, woken_objects(clusters.clone(), woken));
+            controller::run(context, objects, due).await;
         };
         let telling = tell_what_agents_say(&fleet, &wakes);
         tokio::select! {
@@ -139,11 +143,11 @@ async fn tell_what_agents_say(fleet: &Fleet<Kubernetes, System>, wakes: &mpsc::S
 }
 
 /// The objects of clusters that are to be looked at.
-fn objects(
+fn woken_objects(
     clusters: Clusters,
     woken: mpsc::Receiver<ClusterId>,
-) -> futures_util::stream::BoxStream<'static, ObjectRef<Guarded>> {
-    futures_util::stream::unfold((clusters, woken), |(clusters, mut woken)| async move {
+) -> impl Stream<Item = ObjectRef<Guarded>> + Send {
+    stream::unfold((clusters, woken), |(clusters, mut woken)| async move {
         loop {
             let id = woken.recv().await?;
             if let Some(cluster) = clusters.get(id) {
@@ -153,7 +157,6 @@ fn objects(
             }
         }
     })
-    .boxed()
 }
 
 /// Returns when everything was seen once. Nothing is decided before: what was not seen looks like what is not there.

@@ -19,7 +19,6 @@ use kube::ResourceExt;
 use kube::core::PartialObjectMeta;
 use model::action::BrokerSpec;
 use model::observed::Readiness;
-use model::status::Endpoint;
 use model::{Action, BrokerId, ClusterId, Observed, Reason, Release};
 
 use crate::apply::{Kind, Server, same_cluster};
@@ -31,6 +30,7 @@ use crate::clusters::{Cluster, Clusters};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::observe::{self, Answers, Fetched};
+use crate::reach;
 use crate::settings::Settings;
 use crate::shelf::Shelf;
 use crate::valid::Valid;
@@ -38,9 +38,6 @@ use crate::valid::Valid;
 /// Pause between two looks at a pod that is to be gone. The watch would tell as well; but what it tells may be old, and
 /// what follows a deletion must not be decided on that.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
-
-/// How long a connection to a broker's address may take to be refused.
-const ADDRESS_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The substrate. A cheap handle; clones are the same.
 #[derive(Clone, Debug)]
@@ -73,18 +70,12 @@ impl Substrate for Kubernetes {
             let unreached = observe::unreached(&observed, &sightings);
             (observed, unreached)
         };
-        for (broker, endpoint) in unreached {
-            let leads_there = leads_somewhere(&endpoint).await;
-            if leads_there {
-                let mut sightings = cluster.sightings.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(sighting) = sightings.get_mut(&broker) {
-                    sighting.is_reached = true;
-                }
-            } else if let Some(seen) = observed.brokers.get_mut(&broker) {
-                seen.readiness =
-                    Readiness::NotReady { why: format!("its address {endpoint} does not lead to it yet") };
-            }
-        }
+        let tries = unreached
+            .into_iter()
+            .map(|(broker, address)| async move { (broker, reach::attempt(&address).await) });
+        let tried = join_all(tries).await;
+        let mut sightings = cluster.sightings.lock().unwrap_or_else(PoisonError::into_inner);
+        observe::note_reach(&mut observed, &mut sightings, &tried);
         Ok(observed)
     }
 
@@ -392,17 +383,6 @@ fn one_listener(spec: &BrokerSpec) -> Result<(), SubstrateError> {
                 listeners.len()
             ),
         }),
-    }
-}
-
-/// Whether the address that clients are sent to leads anywhere yet. After a pod starts, the nodes need a moment to learn
-/// where its port leads; until then they refuse. Only a refusal is certain: whoever gets no answer may be kept from
-/// asking by a firewall that lets clients through.
-async fn leads_somewhere(endpoint: &Endpoint) -> bool {
-    let connecting = tokio::net::TcpStream::connect((endpoint.host.as_str(), endpoint.port));
-    match tokio::time::timeout(ADDRESS_PATIENCE, connecting).await {
-        Ok(Err(error)) => error.kind() != std::io::ErrorKind::ConnectionRefused,
-        Ok(Ok(_)) | Err(_) => true,
     }
 }
 

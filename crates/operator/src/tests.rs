@@ -3,6 +3,7 @@
 pub(crate) mod fixture;
 mod manifests;
 mod observing;
+mod operating;
 mod requests;
-mod server;
+pub(crate) mod server;
 mod statuses;

@@ -14,7 +14,8 @@ use super::fixture::{
 };
 use crate::build::claim;
 use crate::clusters::Sightings;
-use crate::observe::{Answers, Fetched, observe, unreached};
+use crate::observe::{Answers, Fetched, note_reach, observe, unreached};
+use crate::reach::Reach;
 use crate::valid::Valid;
 
 /// A cluster with one broker whose pod has this status, on a node that reports.
@@ -192,8 +193,16 @@ fn an_address_is_tried_once_for_each_start() {
     let answers = Answers::from([("pod-0".to_owned(), Readiness::Ready)]);
     let (seen, mut sightings) =
         observe(NOW, &valid, &fetched(&valid, running(0)), &answers, &Sightings::new());
-    assert_eq!(unreached(&seen, &sightings).len(), 1);
-    sightings.get_mut(&BrokerId(0)).expect("it was seen").is_reached = true;
+    let address = Endpoint { host: "10.201.0.11".to_owned(), port: NODE_PORT };
+    assert_eq!(unreached(&seen, &sightings), [(BrokerId(0), address)]);
+    for (reach, refused) in [(Reach::Refused, true), (Reach::Unanswered, false)] {
+        let (mut seen, _) = observe(NOW, &valid, &fetched(&valid, running(0)), &answers, &Sightings::new());
+        note_reach(&mut seen, &mut sightings, &[(BrokerId(0), reach)]);
+        assert_eq!(seen.brokers[&BrokerId(0)].readiness, Readiness::Unreached { refused });
+    }
+    let mut led = seen.clone();
+    note_reach(&mut led, &mut sightings, &[(BrokerId(0), Reach::Led)]);
+    assert_eq!(led, seen);
     let (seen, sightings) = observe(NOW, &valid, &fetched(&valid, running(0)), &answers, &sightings);
     assert!(unreached(&seen, &sightings).is_empty());
     let (seen, sightings) = observe(NOW, &valid, &fetched(&valid, running(1)), &answers, &sightings);
