@@ -2,7 +2,8 @@
 //!
 //! A session belongs to one consumer, which names it in each fetch with the epoch that comes next. While a fetch is being
 //! answered its session is out of the cache, so no lock is held meanwhile; a second fetch with the same id finds nothing
-//! and is told to begin anew. Sessions are bounded in number and in partitions; who gets none works without.
+//! and is told to begin anew. Sessions are bounded in number and in partitions, each and all together; who gets none
+//! works without.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,6 +21,10 @@ const EVICT_AFTER_MS: i64 = 120_000;
 
 /// Partitions of one session. More would be memory that one client holds; who has more fetches without a session.
 const MAX_PARTITIONS: usize = 20_000;
+
+/// Partitions of all sessions. One takes some 150 bytes, so this is 75 MB at the very most; a thousand consumers of five
+/// hundred partitions each fit.
+const ALL_PARTITIONS_MAX: usize = 500_000;
 
 /// A partition that a consumer asks for, and what it knows of it.
 pub struct Wanted {
@@ -80,9 +85,22 @@ struct Kept {
 #[derive(Default)]
 struct Cache {
     kept: HashMap<i32, Kept>,
-    /// Sessions that are being answered.
-    out: HashMap<i32, ()>,
+    /// Sessions that are being answered, with the number of their partitions.
+    out: HashMap<i32, usize>,
+    /// Partitions of all of them.
+    partitions: usize,
     next_id: i32,
+}
+
+impl Cache {
+    fn forget(&mut self, id: i32) {
+        if let Some(kept) = self.kept.remove(&id) {
+            self.partitions -= kept.session.wanted.len();
+        }
+        if let Some(partitions) = self.out.remove(&id) {
+            self.partitions -= partitions;
+        }
+    }
 }
 
 /// All sessions of this broker.
@@ -113,38 +131,42 @@ impl FetchSessions {
         let mut cache = self.lock();
         if id != 0 {
             // The client gives its old session up.
-            cache.kept.remove(&id);
+            cache.forget(id);
         }
         let session = Session { wanted, begin: 0 };
         let mut turn = Turn { session, id: 0, incremental: false, next_epoch: 1 };
-        if epoch == NEW_SESSION
-            && turn.session.wanted.len() <= MAX_PARTITIONS
-            && self.has_room(&mut cache, now_ms)
-        {
+        let partitions = turn.session.wanted.len();
+        if epoch == NEW_SESSION && self.has_room(&mut cache, partitions, now_ms) {
             cache.next_id = cache.next_id.wrapping_add(1).max(1);
             while cache.kept.contains_key(&cache.next_id) || cache.out.contains_key(&cache.next_id) {
                 cache.next_id = cache.next_id.wrapping_add(1).max(1);
             }
             turn.id = cache.next_id;
-            cache.out.insert(turn.id, ());
+            cache.out.insert(turn.id, partitions);
+            cache.partitions += partitions;
         }
         self.count(&cache);
         turn
     }
 
-    fn has_room(&self, cache: &mut Cache, now_ms: i64) -> bool {
-        if cache.kept.len() + cache.out.len() < self.slots {
-            return true;
+    /// Whether one more session fits, if those that are not used any more go.
+    fn has_room(&self, cache: &mut Cache, partitions: usize, now_ms: i64) -> bool {
+        if partitions > MAX_PARTITIONS || self.slots == 0 {
+            return false;
         }
-        let oldest =
-            cache.kept.iter().min_by_key(|(_, kept)| kept.used_ms).map(|(id, kept)| (*id, kept.used_ms));
-        match oldest {
-            Some((id, used_ms)) if now_ms.saturating_sub(used_ms) > EVICT_AFTER_MS => {
-                cache.kept.remove(&id);
-                self.metrics.fetch_sessions_evicted.inc();
-                true
+        loop {
+            let sessions = cache.kept.len() + cache.out.len();
+            if sessions < self.slots && cache.partitions + partitions <= ALL_PARTITIONS_MAX {
+                return true;
             }
-            _ => false,
+            let oldest = cache.kept.iter().min_by_key(|(_, kept)| kept.used_ms);
+            match oldest.map(|(id, kept)| (*id, kept.used_ms)) {
+                Some((id, used_ms)) if now_ms.saturating_sub(used_ms) > EVICT_AFTER_MS => {
+                    cache.forget(id);
+                    self.metrics.fetch_sessions_evicted.inc();
+                }
+                _ => return false,
+            }
         }
     }
 
@@ -159,7 +181,7 @@ impl FetchSessions {
             return Err(ErrorCode::InvalidFetchSessionEpoch);
         }
         let kept = cache.kept.remove(&id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
-        cache.out.insert(id, ());
+        cache.out.insert(id, kept.session.wanted.len());
         let next_epoch = if epoch == i32::MAX { 1 } else { epoch + 1 };
         Ok(Turn { session: kept.session, id, incremental: true, next_epoch })
     }
@@ -170,8 +192,11 @@ impl FetchSessions {
             return;
         }
         let mut cache = self.lock();
-        cache.out.remove(&turn.id);
-        if turn.session.wanted.len() <= MAX_PARTITIONS {
+        cache.forget(turn.id);
+        let partitions = turn.session.wanted.len();
+        // It may have grown; then the client is told to begin anew.
+        if partitions <= MAX_PARTITIONS && cache.partitions + partitions <= ALL_PARTITIONS_MAX {
+            cache.partitions += partitions;
             let kept = Kept { session: turn.session, next_epoch: turn.next_epoch, used_ms: now_ms };
             cache.kept.insert(turn.id, kept);
         }
@@ -181,13 +206,15 @@ impl FetchSessions {
     /// Notes that the fetch of a session was given up with its connection.
     pub fn abandon(&self, id: i32) {
         let mut cache = self.lock();
-        cache.out.remove(&id);
+        cache.forget(id);
         self.count(&cache);
     }
 
     fn count(&self, cache: &Cache) {
         let count = cache.kept.len() + cache.out.len();
         self.metrics.fetch_sessions.set(i64::try_from(count).unwrap_or(i64::MAX));
+        let partitions = i64::try_from(cache.partitions).unwrap_or(i64::MAX);
+        self.metrics.fetch_session_partitions.set(partitions);
     }
 }
 
@@ -231,6 +258,38 @@ mod tests {
         sessions.end(first, 0);
         assert_eq!(sessions.begin_full(0, NEW_SESSION, Vec::new(), EVICT_AFTER_MS).id, 0);
         assert!(sessions.begin_full(0, NEW_SESSION, Vec::new(), EVICT_AFTER_MS + 1).id > first_id);
+    }
+
+    fn wanted(count: usize) -> Vec<Wanted> {
+        let one = |index| Wanted {
+            topic: Str::default(),
+            topic_id: Uuid::nil(),
+            index,
+            partition: None,
+            offset: 0,
+            max_bytes: 0,
+            leader_epoch: -1,
+            last_fetched_epoch: -1,
+            told: None,
+        };
+        (0..i32::try_from(count).expect("small")).map(one).collect()
+    }
+
+    #[test]
+    fn sessions_are_bounded_in_partitions_each_and_all_together() {
+        let sessions = sessions(1_000);
+        let most = ALL_PARTITIONS_MAX / MAX_PARTITIONS;
+        assert_eq!(sessions.begin_full(0, NEW_SESSION, wanted(MAX_PARTITIONS + 1), 0).id, 0);
+        for _ in 0..most {
+            let turn = sessions.begin_full(0, NEW_SESSION, wanted(MAX_PARTITIONS), 0);
+            assert!(turn.id > 0);
+            sessions.end(turn, 0);
+        }
+        assert_eq!(sessions.begin_full(0, NEW_SESSION, wanted(1), 0).id, 0, "all partitions are taken");
+        let fresh = sessions.begin_full(0, NEW_SESSION, wanted(1), EVICT_AFTER_MS + 1);
+        assert!(fresh.id > 0, "a session that is not used any more went");
+        sessions.end(fresh, EVICT_AFTER_MS + 1);
+        assert_eq!(sessions.lock().partitions, (most - 1) * MAX_PARTITIONS + 1);
     }
 
     #[test]

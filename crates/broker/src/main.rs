@@ -50,6 +50,8 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Prints all settings with their defaults and what they do.
+    Settings,
 }
 
 const EXIT_CONFIGURATION: u8 = 2;
@@ -62,9 +64,15 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error.into()),
     };
     let config = match configuration(arguments.command) {
-        Ok(config) => config,
+        Ok(Some(config)) => config,
+        Ok(None) => return print_settings().map_or_else(|error| refuse(&error), |()| ExitCode::SUCCESS),
         Err(error) => return refuse(&error),
     };
+    for name in config.given.keys() {
+        if let Some(why) = config::doc(name).and_then(|doc| doc.no_effect) {
+            tracing::info!(setting = name, why, "a setting was given that has no effect here");
+        }
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.workers)
         // Handlers run on the workers; only name lookups and deletions of files use the pool.
@@ -91,8 +99,10 @@ fn refuse(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(EXIT_CONFIGURATION)
 }
 
-fn configuration(command: Command) -> anyhow::Result<Config> {
+/// What the command line or the file says; `None` if only the settings are asked for.
+fn configuration(command: Command) -> anyhow::Result<Option<Config>> {
     let config = match command {
+        Command::Settings => return Ok(None),
         Command::Run { config: path } => {
             let text = std::fs::read_to_string(&path)
                 .with_context(|| format!("cannot read the configuration {}", path.display()))?;
@@ -117,7 +127,29 @@ fn configuration(command: Command) -> anyhow::Result<Config> {
         }
     };
     config.validate()?;
-    Ok(config)
+    Ok(Some(config))
+}
+
+/// One paragraph for each setting: `name=default`, with what may be set for a topic alone by its own name.
+fn print_settings() -> anyhow::Result<()> {
+    let default = Config::default();
+    let mut out = std::io::stdout().lock();
+    let mut print = |name: &str, value: Option<String>, note: &str| {
+        let whole = config::doc(name).map(|doc| doc.whole()).unwrap_or_default();
+        writeln!(out, "{name}={}{note}\n    {whole}", value.unwrap_or_default())
+    };
+    for key in config::KEYS {
+        print(key.name, (key.get)(&default), "")?;
+    }
+    for key in config::topic_keys::TOPIC_KEYS {
+        let note = match key.broker_name {
+            Some(name) if name != key.name => format!(" (for a topic; for all: {name})"),
+            Some(_) => " (for a topic or for all)".to_owned(),
+            None => " (for a topic)".to_owned(),
+        };
+        print(key.name, Some((key.get)(&default.topic_defaults)), &note)?;
+    }
+    Ok(())
 }
 
 async fn run(config: Config, level: logs::LevelHandle) -> anyhow::Result<ExitCode> {

@@ -51,10 +51,14 @@ pub struct Metrics {
     pub waiting_fetches: IntGauge,
     /// Fetch sessions.
     pub fetch_sessions: IntGauge,
+    /// Their partitions.
+    pub fetch_session_partitions: IntGauge,
     /// Fetch sessions that made room for others.
     pub fetch_sessions_evicted: IntCounter,
     /// How long making a write durable takes.
     pub flush_seconds: Histogram,
+    /// Logs that were flushed because of `flush.ms`.
+    pub aged_flushes: IntCounter,
     /// How often the disk refused that.
     pub flush_failures: IntCounter,
     /// Whether writes are refused because the disk is full.
@@ -165,12 +169,20 @@ impl Metrics {
                 "kafka_server_fetchsessioncache_numincrementalfetchsessions",
                 "Fetch sessions remembered (bound: max.incremental.fetch.session.cache.slots).",
             ),
+            fetch_session_partitions: gauge(
+                "kafka_server_fetchsessioncache_numincrementalfetchpartitionscached",
+                "Partitions of all fetch sessions (bound: half a million; beyond it there are no new sessions).",
+            ),
             fetch_sessions_evicted: counter(
                 "kafka_server_fetchsessioncache_incrementalfetchsessionevictions_total",
                 "Fetch sessions that made room for others.",
             ),
             flush_seconds: registry
                 .latency("penstock_broker_flush_seconds", "How long the disk takes to make a write durable."),
+            aged_flushes: counter(
+                "penstock_broker_aged_flushes_total",
+                "Logs that were flushed because of flush.ms.",
+            ),
             flush_failures: counter(
                 "penstock_broker_flush_failures_total",
                 "How often the disk refused to make a write durable.",

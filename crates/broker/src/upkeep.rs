@@ -1,15 +1,17 @@
 //! Work in the background, on two timers for the whole broker and none for any partition.
 //!
-//! One task looks after what is cheap and frequent (closing files that are not used, giving memory back), one thread
-//! after what waits for the disk or reads a lot: checkpoints, retention, compaction. The thread uses a bounded share of
+//! Tasks look after what is cheap and frequent (closing files that are not used, noticing what `flush.ms` wants flushed);
+//! what waits for the disk or reads a lot (checkpoints, retention, compaction) has a thread while it does. The thread uses a bounded share of
 //! a core: after working for a while it rests in proportion.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::broker::Broker;
 use crate::clock;
@@ -20,12 +22,17 @@ const CLOSE_FILES_EVERY: Duration = Duration::from_secs(10);
 /// Retention opens every log on disk, which can wait until clients have come back. Kafka waits as long.
 const FIRST_RETENTION_AFTER: Duration = Duration::from_secs(30);
 
+/// How often logs with a `flush.ms` are looked at, and so how late a flush may come. The setting is rare, and looking for
+/// topics that have it costs a microsecond each.
+const FLUSH_LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Partitions looked at before other work of this worker gets a turn: looking takes well under a microsecond.
 const LOOKS_BEFORE_YIELD: usize = 1_000;
 
 /// Starts the background work.
 pub(crate) fn spawn(broker: &Arc<Broker>, tasks: &TaskTracker, stop: &CancellationToken) {
     tasks.spawn(tidy(Arc::clone(broker), stop.clone()));
+    tasks.spawn(flushes(Arc::clone(broker), stop.clone()));
     tasks.spawn(checkpoints(Arc::clone(broker), stop.clone()));
     tasks.spawn(retention(Arc::clone(broker), stop.clone()));
     if broker.config.upkeep.cleaner_enable {
@@ -45,6 +52,47 @@ async fn tidy(broker: Arc<Broker>, stop: CancellationToken) {
 async fn off_worker(work: impl FnOnce() + Send + 'static) {
     if let Err(error) = tokio::task::spawn_blocking(work).await {
         tracing::error!(%error, "background work panicked");
+    }
+}
+
+/// Flushes logs of topics with a `flush.ms` when they have held something that long.
+async fn flushes(broker: Arc<Broker>, stop: CancellationToken) {
+    let mut tick = interval(FLUSH_LOOK_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Since when there is something to flush.
+    let mut dirty: HashMap<(Uuid, i32), Instant> = HashMap::new();
+    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+        let now = Instant::now();
+        let mut seen = HashMap::new();
+        let mut due = Vec::new();
+        for topic in broker.topics.all() {
+            let flush_ms = topic.settings().effective.flush_ms;
+            if flush_ms == i64::MAX {
+                continue;
+            }
+            let longest = Duration::from_millis(u64::try_from(flush_ms).unwrap_or(0));
+            for partition in topic.partitions().iter().filter(|partition| partition.needs_checkpoint()) {
+                let key = (topic.id, partition.index());
+                let since = dirty.get(&key).copied().unwrap_or(now);
+                // What is noticed now is up to a look old.
+                if now + FLUSH_LOOK_EVERY >= since + longest {
+                    due.push(Arc::clone(partition));
+                } else {
+                    seen.insert(key, since);
+                }
+            }
+        }
+        dirty = seen;
+        if !due.is_empty() {
+            // A failure was logged; either it ends the broker or the next look tries again.
+            broker.metrics.aged_flushes.inc_by(due.len() as u64);
+            off_worker(move || {
+                for partition in due {
+                    let _ = partition.checkpoint();
+                }
+            })
+            .await;
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use protocol::messages::describe_configs::DescribeConfigsSynonym;
 
 use crate::config::TopicConfig;
 use crate::config::live::Overrides;
-use crate::config::topic::TopicKey;
+use crate::config::topic_keys::TopicKey;
 use crate::context::Context;
 use crate::metadata::record::SettingsOf;
 use crate::topics::Settings;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use protocol::{ErrorCode, Str};
 
 use crate::config::live::Overrides;
-use crate::config::{Config, ConfigError, Kind, topic};
+use crate::config::{Config, ConfigError, Kind, topic_keys};
 use crate::context::Context;
 use crate::metadata::ChangeError;
 use crate::metadata::record::SettingsOf;
@@ -144,9 +144,9 @@ fn change_topic(ctx: &Context, name: &str, changes: Vec<Change>, how: How) -> Re
     let changed = controller.change_topic_settings(name, how.validate_only, |settings: &Settings| {
         let mut own = if how.replace { BTreeMap::new() } else { settings.own.clone() };
         for change in changes {
-            let current = topic::find(&change.name)
+            let current = topic_keys::find(&change.name)
                 .map(|key| ((key.get)(&settings.effective), key.kind))
-                .ok_or_else(|| topic::TopicConfigError::Unknown(change.name.clone()))?;
+                .ok_or_else(|| ConfigError::UnknownOfTopic(change.name.clone()))?;
             if let Err(error) = apply(&mut own, change, current) {
                 refusal = Some(error);
                 break;

@@ -12,7 +12,7 @@ use protocol::{ApiKey, ErrorCode, Str};
 
 use super::Api;
 use super::config_layers::{self, Layers};
-use crate::config::topic::TOPIC_KEYS;
+use crate::config::topic_keys::TOPIC_KEYS;
 use crate::context::Context;
 use crate::internal_topic;
 use crate::metadata::{ChangeError, NewTopic};

@@ -12,8 +12,8 @@ use protocol::{ApiKey, ErrorCode, Str};
 use super::Api;
 use super::config_layers::{Layers, OF_ALL_BROKERS, OF_CLIENT_METRICS, OF_GROUP, source};
 use super::config_resources::{BROKER, CLIENT_METRICS, GROUP, TOPIC};
-use crate::config::live;
-use crate::config::topic::{TOPIC_KEYS, TopicKey};
+use crate::config::topic_keys::{TOPIC_KEYS, TopicKey};
+use crate::config::{self, live};
 use crate::config::{Config, KEYS, Kind};
 use crate::context::Context;
 use crate::metadata::record::SettingsOf;
@@ -22,9 +22,9 @@ use crate::topics::Settings;
 pub(super) const API: Api = Api::new(ApiKey::DescribeConfigs, 1, 4);
 
 pub(super) async fn handle(ctx: &Context, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
-    let synonyms = request.include_synonyms;
+    let with = Extras { synonyms: request.include_synonyms, documentation: request.include_documentation };
     let results = request.resources.into_iter().map(|resource| {
-        let described = describe(ctx, &resource, synonyms);
+        let described = describe(ctx, &resource, with);
         let DescribeConfigsResource { resource_type, resource_name, configuration_keys } = resource;
         let mut result = DescribeConfigsResult { resource_type, resource_name, ..Default::default() };
         match described {
@@ -45,12 +45,25 @@ pub(super) async fn handle(ctx: &Context, request: DescribeConfigsRequest) -> De
     DescribeConfigsResponse { results: results.collect(), ..DescribeConfigsResponse::default() }
 }
 
+/// What a client may ask for besides values.
+#[derive(Clone, Copy)]
+struct Extras {
+    synonyms: bool,
+    documentation: bool,
+}
+
+impl Extras {
+    fn documentation(self, name: &str) -> Option<Str> {
+        config::doc(name).filter(|_| self.documentation).map(|doc| Str::from(doc.whole()))
+    }
+}
+
 type Configs = Vec<DescribeConfigsResourceResult>;
 
 fn describe(
     ctx: &Context,
     resource: &DescribeConfigsResource,
-    synonyms: bool,
+    with: Extras,
 ) -> Result<Configs, (ErrorCode, String)> {
     let broker = &ctx.broker;
     let name = resource.resource_name.as_str();
@@ -62,10 +75,10 @@ fn describe(
                 .ok_or_else(|| (ErrorCode::UnknownTopicOrPartition, format!("there is no topic `{name}`")))?;
             let settings = topic.settings();
             let layers = Layers::of(ctx);
-            Ok(TOPIC_KEYS.iter().map(|key| of_topic(ctx, key, &settings, &layers, synonyms)).collect())
+            Ok(TOPIC_KEYS.iter().map(|key| of_topic(ctx, key, &settings, &layers, with)).collect())
         }
         BROKER if name.is_empty() => Ok(of_other(ctx, SettingsOf::Broker, "", OF_ALL_BROKERS)),
-        BROKER if name == broker.config.node_id.to_string() => Ok(of_broker(ctx, synonyms)),
+        BROKER if name == broker.config.node_id.to_string() => Ok(of_broker(ctx, with)),
         BROKER => {
             let node = broker.config.node_id;
             Err((ErrorCode::InvalidRequest, format!("this is broker {node}; ask broker `{name}` itself")))
@@ -93,20 +106,21 @@ fn of_topic(
     key: &TopicKey,
     settings: &Settings,
     layers: &Layers,
-    with_synonyms: bool,
+    with: Extras,
 ) -> DescribeConfigsResourceResult {
     let synonyms = layers.synonyms_of_topic(ctx, key, settings);
     DescribeConfigsResourceResult {
         name: Str::from_static(key.name),
         value: Some(Str::from((key.get)(&settings.effective))),
         config_source: source(&synonyms),
-        synonyms: if with_synonyms { synonyms } else { Vec::new() },
+        synonyms: if with.synonyms { synonyms } else { Vec::new() },
         config_type: number(key.kind),
+        documentation: with.documentation(key.name),
         ..DescribeConfigsResourceResult::default()
     }
 }
 
-fn of_broker(ctx: &Context, with_synonyms: bool) -> Configs {
+fn of_broker(ctx: &Context, with: Extras) -> Configs {
     let (in_force, default) = (ctx.broker.controller.config(), Config::default());
     let layers = Layers::of(ctx);
     let of = |name: &'static str, kind: Kind, get: &dyn Fn(&Config) -> Option<String>| {
@@ -116,8 +130,9 @@ fn of_broker(ctx: &Context, with_synonyms: bool) -> Configs {
             value: get(&in_force).map(Str::from),
             read_only: !live::is_alterable(name),
             config_source: source(&synonyms),
-            synonyms: if with_synonyms { synonyms } else { Vec::new() },
+            synonyms: if with.synonyms { synonyms } else { Vec::new() },
             config_type: number(kind),
+            documentation: with.documentation(name),
             ..DescribeConfigsResourceResult::default()
         }
     };

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Config, ConfigError, keys, topic};
+use super::{Config, ConfigError, keys, topic_keys};
 
 /// What clients set, by name.
 pub type Overrides = BTreeMap<String, String>;
@@ -18,7 +18,7 @@ const OWN: [&str; 2] = ["log.cleaner.backoff.ms", "penstock.cleaner.cpu.percent"
 /// Whether a broker setting can be changed while the broker runs.
 #[must_use]
 pub fn is_alterable(name: &str) -> bool {
-    OWN.contains(&name) || (topic::find_by_broker_name(name).is_some() && !keys::is_own(name))
+    OWN.contains(&name) || (topic_keys::find_by_broker_name(name).is_some() && !keys::is_own(name))
 }
 
 /// The configuration in force.

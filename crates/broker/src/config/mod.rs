@@ -1,18 +1,22 @@
 //! What the process was told to be: every broker setting, parsed once.
 //!
 //! Names are Kafka's where Kafka has the setting, ours begin with `penstock.`. [`keys`] is the one table of them: it
-//! parses, prints (DescribeConfigs) and documents each. [`topic`] holds what may differ from topic to topic; the
-//! broker-wide values here are the defaults below a topic's own.
+//! parses and prints each (DescribeConfigs). [`topic`] holds what may differ from topic to topic; the broker-wide values
+//! here are the defaults below a topic's own. [`docs`] says what each setting does, and which have no effect.
 
+mod docs;
 mod keys;
 pub mod live;
+mod parse;
 pub mod properties;
 pub mod topic;
+pub mod topic_keys;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+pub use docs::{Doc, doc};
 pub use keys::{KEYS, Key, Kind};
 pub use live::Live;
 pub use topic::TopicConfig;
@@ -23,6 +27,9 @@ pub enum ConfigError {
     /// Nobody reads this key; a typo must not silently leave a default in force.
     #[error("unknown setting `{0}`")]
     Unknown(String),
+    /// The same of a topic's settings.
+    #[error("unknown topic setting `{0}`")]
+    UnknownOfTopic(String),
     /// The key exists and the value does not fit.
     #[error("`{key}` cannot be `{value}`: {reason}")]
     Invalid {
@@ -309,7 +316,20 @@ impl Config {
             reason,
         })?;
         self.given.insert(key.to_owned(), value.to_owned());
+        self.settle_retention();
         Ok(())
+    }
+
+    /// Of the three settings for one value the finest counts, in whatever order they were given.
+    fn settle_retention(&mut self) {
+        const FINEST_FIRST: [&str; 3] = ["log.retention.ms", "log.retention.minutes", "log.retention.hours"];
+        let finest = FINEST_FIRST.into_iter().find_map(|name| Some((name, self.given.get(name)?.clone())));
+        if let Some((name, value)) = finest
+            && let Some(key) = keys::find(name)
+        {
+            // It was accepted once.
+            let _ = key.set(self, &value);
+        }
     }
 
     /// A setting's value as DescribeConfigs prints it, and its type.

@@ -137,6 +137,19 @@ mod tests {
     }
 
     #[test]
+    fn of_the_settings_of_retention_the_finest_counts_in_any_order() {
+        for lines in
+            ["log.retention.ms=7\nlog.retention.hours=2\n", "log.retention.hours=2\nlog.retention.ms=7\n"]
+        {
+            let config = parse(&format!("{GOOD}{lines}"), Path::new("/")).expect("good file");
+            assert_eq!(config.topic_defaults.retention_ms, 7, "{lines}");
+        }
+        let coarse = format!("{GOOD}log.retention.minutes=3\nlog.retention.hours=2\n");
+        let config = parse(&coarse, Path::new("/")).expect("good file");
+        assert_eq!(config.topic_defaults.retention_ms, 180_000);
+    }
+
+    #[test]
     fn what_must_be_given_is_asked_for() {
         let error = parse("node.id=1\nlog.dirs=x\n", Path::new("/")).expect_err("no listener");
         assert_eq!(error.to_string(), "`listeners` must be set");

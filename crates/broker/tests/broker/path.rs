@@ -227,6 +227,21 @@ fn a_topic_that_asks_for_it_is_on_the_disk_before_it_is_acknowledged() {
 }
 
 #[test]
+fn a_topic_with_a_flush_time_is_on_the_disk_in_time() {
+    let broker = Broker::start(&[]);
+    let mut client = Client::connect(&broker);
+    assert_eq!(client.create("slow", 1, &[]), 0);
+    assert_eq!(client.create("t", 1, &[("flush.ms", "100")]), 0);
+    for topic in ["slow", "t"] {
+        assert_eq!(client.produce(topic, 0, batch(&["a"])).error_code, 0);
+    }
+    let flushed = || broker.metric("penstock_broker_aged_flushes_total");
+    assert!(super::process::eventually(|| flushed() > 0.0));
+    pause(Duration::from_millis(1_200));
+    assert_eq!(flushed(), 1.0, "there is nothing new, and the other topic does not ask for it");
+}
+
+#[test]
 fn old_segments_go_by_themselves() {
     let broker = Broker::start(&["log.retention.check.interval.ms=50", "log.segment.delete.delay.ms=0"]);
     let mut client = Client::connect(&broker);

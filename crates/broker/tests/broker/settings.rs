@@ -73,6 +73,62 @@ fn settings_of_the_broker_change_without_a_restart_and_outlive_one() {
 }
 
 #[test]
+fn settings_say_what_they_do_and_which_do_nothing() {
+    let broker = Broker::start(&["log.preallocate=true", "num.partitions=2"]);
+    assert!(broker.logs("a setting was given that has no effect here"));
+    let mut client = Client::connect(&broker);
+    assert_eq!(client.create("t", 1, &[]), 0);
+    let mut documentation = |kind: i8, name: &str, key: &str, wanted: bool| {
+        let resource = DescribeConfigsResource {
+            resource_type: kind,
+            resource_name: name.into(),
+            configuration_keys: Some(vec![key.into()]),
+        };
+        let request = DescribeConfigsRequest {
+            resources: vec![resource],
+            include_documentation: wanted,
+            ..Default::default()
+        };
+        let result = client.call(4, &request).results.remove(0);
+        result.configs[0].documentation.as_deref().unwrap_or("").to_owned()
+    };
+    assert_eq!(documentation(TOPIC, "t", "retention.ms", false), "");
+    assert_eq!(
+        documentation(TOPIC, "t", "retention.ms", true),
+        documentation(BROKER, "0", "log.retention.ms", true)
+    );
+    assert!(documentation(TOPIC, "t", "preallocate", true).contains("no effect here"));
+    assert!(!documentation(BROKER, "0", "num.partitions", true).contains("no effect"));
+}
+
+#[test]
+fn what_clients_can_give_settings_to_is_bounded() {
+    const CLIENT_METRICS: i8 = 16;
+    let broker = Broker::start(&[]);
+    let mut client = Client::connect(&broker);
+    let refused = code(ErrorCode::PolicyViolation);
+    let long = "x".repeat(17 * 1024);
+    assert_eq!(alter(&mut client, CLIENT_METRICS, "s", SET, "metrics", &long), refused);
+    assert_eq!(alter(&mut client, CLIENT_METRICS, "s", SET, "metrics", "org.apache."), 0);
+    let entry = |number: usize| {
+        let name = format!("client-{number}");
+        let part = alter_quotas::EntityData {
+            entity_type: "client-id".into(),
+            entity_name: Some(name.as_str().into()),
+        };
+        let operation = OpData { key: "producer_byte_rate".into(), value: 1e6, remove: false };
+        alter_quotas::EntryData { entity: vec![part], ops: vec![operation] }
+    };
+    let request =
+        AlterClientQuotasRequest { entries: (0..10_001).map(entry).collect(), validate_only: false };
+    let codes: Vec<i16> = client.call(1, &request).entries.iter().map(|entry| entry.error_code).collect();
+    assert_eq!(codes.iter().filter(|code| **code == 0).count(), 10_000);
+    assert_eq!(codes[10_000], refused);
+    assert_eq!(broker.metric(r#"penstock_broker_metadata_refused_total{bound="settings"}"#), 1.0);
+    assert_eq!(broker.metric(r#"penstock_broker_metadata_refused_total{bound="settings_bytes"}"#), 1.0);
+}
+
+#[test]
 fn a_topic_with_a_codec_stores_every_batch_in_it() {
     let broker = Broker::start(&[]);
     let mut client = Client::connect(&broker);

@@ -5,7 +5,6 @@ use std::io;
 use protocol::ErrorCode;
 
 use crate::config::ConfigError;
-use crate::config::topic::TopicConfigError;
 
 /// Why a change was refused.
 #[derive(Debug, thiserror::Error)]
@@ -46,12 +45,9 @@ pub enum ChangeError {
     /// The number or place of replicas cannot be.
     #[error("{0}")]
     Replication(String),
-    /// A setting cannot be.
+    /// A setting of a topic or of the broker cannot be.
     #[error(transparent)]
-    Settings(#[from] TopicConfigError),
-    /// A setting of the broker cannot be.
-    #[error(transparent)]
-    BrokerSettings(#[from] ConfigError),
+    Settings(#[from] ConfigError),
     /// A bound of this broker is reached.
     #[error("{0}")]
     Limit(String),
@@ -72,7 +68,7 @@ impl ChangeError {
             ChangeError::NoTopic(_) => ErrorCode::UnknownTopicOrPartition,
             ChangeError::Partitions(_) => ErrorCode::InvalidPartitions,
             ChangeError::Replication(_) => ErrorCode::InvalidReplicationFactor,
-            ChangeError::Settings(_) | ChangeError::BrokerSettings(_) => ErrorCode::InvalidConfig,
+            ChangeError::Settings(_) => ErrorCode::InvalidConfig,
             ChangeError::Limit(_) => ErrorCode::PolicyViolation,
             ChangeError::Storage(_) => ErrorCode::KafkaStorageError,
         }
