@@ -119,7 +119,7 @@ pub(crate) struct Index<E, F> {
     slot: Slot<F>,
     /// Entries in the file.
     stored: u32,
-    /// Whether a file was there when the log was opened.
+    /// Whether the file is known to be there.
     has_file: bool,
     gathered: Vec<E>,
     /// A write that failed may have left some of the gathered entries in the file.
@@ -160,6 +160,15 @@ impl<E: Item, F: File> Index<E, F> {
     /// Whether enough has gathered to be worth a write.
     pub(crate) fn wants_write(&self) -> bool {
         self.gathered.len() >= MAX_GATHERED
+    }
+
+    /// Makes the file if there is none.
+    pub(crate) fn make_file<I: Io<File = F>>(&mut self, at: At<'_, I>) -> io::Result<()> {
+        if !self.has_file {
+            at.store.handles.get(&at.store.io, &mut self.slot, || at.path(E::KIND))?;
+            self.has_file = true;
+        }
+        Ok(())
     }
 
     /// Moves gathered entries to the file. On failure they stay gathered and a later attempt overwrites

@@ -142,6 +142,8 @@ impl<I: Io> PartitionLog<I> {
             match (kind, state) {
                 (Kind::Log, State::Live) => {
                     let size_of = |kind| sizes.get(&layout::file_name(offset, kind, State::Live)).copied();
+                    let is_indexed = size_of(Kind::Index).is_some() && size_of(Kind::TimeIndex).is_some();
+                    let size_of = |kind| size_of(kind).filter(|_| is_indexed || kind == Kind::TxnIndex);
                     self.segments.push(Segment::existing(offset, entry.len, size_of));
                 }
                 (Kind::Snapshot, State::Live) => {
@@ -157,8 +159,16 @@ impl<I: Io> PartitionLog<I> {
         self.segments.sort_by_key(|segment| segment.base_offset);
         for entry in entries {
             let Some((offset, kind, State::Live)) = layout::parse_file_name(&entry.name) else { continue };
-            let has_log = self.segments.binary_search_by_key(&offset, |segment| segment.base_offset).is_ok();
-            if kind != Kind::Log && kind != Kind::Snapshot && !has_log {
+            let has = |kind| sizes.contains_key(&layout::file_name(offset, kind, State::Live));
+            let is_stray = match kind {
+                Kind::Log | Kind::Snapshot => false,
+                Kind::TxnIndex => !has(Kind::Log),
+                // One without the other would be taken for all there is to know; they are made again together.
+                Kind::Index | Kind::TimeIndex => {
+                    !(has(Kind::Log) && has(Kind::Index) && has(Kind::TimeIndex))
+                }
+            };
+            if is_stray {
                 let path = self.dir.join(&entry.name);
                 self.store.io.remove_file(&path).step("remove", &path)?;
             }
@@ -175,6 +185,7 @@ impl<I: Io> PartitionLog<I> {
     fn find_end(&mut self, known: Known, report: &mut RecoveryReport) -> Result<(), StorageError> {
         let verify = known.stopped == Stopped::MachineDied;
         let first = if verify { self.first_in_doubt(known.recovery_point) } else { self.active() };
+        (0..first).try_for_each(|index| self.index_again(index))?;
         let mut expected = self.segments[first].base_offset;
         for index in first..self.segments.len() {
             // Compaction leaves gaps between segments, but only below the recovery point.
@@ -196,6 +207,29 @@ impl<I: Io> PartitionLog<I> {
             }
         }
         self.end_offset = expected.max(self.segments[self.active()].base_offset);
+        Ok(())
+    }
+
+    /// Makes the indexes of a segment that has none, though it is large enough for some.
+    fn index_again(&mut self, index: usize) -> Result<(), StorageError> {
+        let interval = self.config.index_interval_bytes;
+        let end = self.segments[index].size;
+        if end <= u64::from(interval) || !self.segments[index].is_unindexed() {
+            return Ok(());
+        }
+        self.with_segment(index, "index", |segment, at| {
+            let from = segment.rewind(at, None)?;
+            let handle = segment.log_file(at)?;
+            let mut scan = Scan::headers(&handle.file, &at.store.buffers, from, end);
+            while let Some(Ok(met)) = scan.next()? {
+                segment.added(at, &met.header, interval);
+            }
+            // A batch that cannot be read is for the reader to find.
+            segment.size = end;
+            segment.finish(at)?;
+            segment.sync(at)
+        })?;
+        self.names_version += 1;
         Ok(())
     }
 
@@ -311,11 +345,10 @@ impl<I: Io> PartitionLog<I> {
     /// Reads epochs and producers from their files and, for what those do not cover, from the batches.
     fn learn(&mut self, known: Known) -> Result<(), StorageError> {
         let path = self.dir.join(LEADER_EPOCHS);
-        if let Some(content) = read_file(&self.store.io, &path).step("read", &path)?
-            && let Some(epochs) = std::str::from_utf8(&content).ok().and_then(Epochs::parse)
-        {
-            self.epochs = epochs;
-        }
+        let content = read_file(&self.store.io, &path).step("read", &path)?;
+        let epochs = content.and_then(|content| Epochs::parse(std::str::from_utf8(&content).ok()?));
+        let is_epochs_file_good = epochs.is_some();
+        self.epochs = epochs.unwrap_or_default();
         self.epochs.truncate_end(self.end_offset);
         if known.stopped != Stopped::Clean {
             // The file may still speak of records that were cut off and replaced by others since it was written. Those
@@ -326,9 +359,13 @@ impl<I: Io> PartitionLog<I> {
         // After a loss of power, what was written behind the recovery point may be there or not: producers are
         // learned from the batches, and with them the transactions that were aborted.
         let trusted = if known.stopped == Stopped::MachineDied { self.recovery_point } else { i64::MAX };
-        let from = if known.stopped == Stopped::Clean { i64::MAX } else { self.recovery_point };
+        let epochs_from = match known.stopped {
+            _ if !is_epochs_file_good => 0,
+            Stopped::Clean => i64::MAX,
+            Stopped::ProcessDied | Stopped::MachineDied => self.recovery_point,
+        };
         self.drop_snapshots_behind(trusted)?;
-        self.learn_producers(from)
+        self.learn_producers(epochs_from)
     }
 
     /// Learns producers from the newest snapshot and the batches behind it, and epochs from the batches at or
@@ -385,6 +422,9 @@ impl<I: Io> PartitionLog<I> {
             return Ok(());
         }
         for index in self.segment_of(from)..self.segments.len() {
+            if self.segments[index].size == 0 {
+                continue;
+            }
             let mut seen: Vec<(Header, Option<crate::producers::Marker>)> = Vec::new();
             self.with_segment(index, "learn from", |segment, at| {
                 let position = segment.position_before(at, from)?;

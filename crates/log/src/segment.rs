@@ -316,8 +316,13 @@ impl<I: Io> Segment<I> {
     }
 
     /// Puts index entries into their files and lets go of the memory. Times go first: an offset entry in the file
-    /// says that everything before it has been taken account of, and a start relies on that.
+    /// says that everything before it has been taken account of, and a start relies on that. For the same reason there
+    /// are both files, if an empty one, wherever there is one: a start that finds one knows that the other was lost.
     pub(crate) fn write_out(&mut self, at: At<'_, I>) -> io::Result<()> {
+        if !self.is_unindexed() {
+            self.times.make_file(at)?;
+            self.offsets.make_file(at)?;
+        }
         self.times.write_out(at)?;
         self.offsets.write_out(at)?;
         self.aborts.write_out(at)
@@ -364,6 +369,14 @@ impl<I: Io> Segment<I> {
         Ok((files, synced))
     }
 
+    /// Waits until batches and indexes are on disk; their names are another matter.
+    pub(crate) fn sync(&mut self, at: At<'_, I>) -> io::Result<()> {
+        let (files, synced) = self.unsynced(at, true)?;
+        files.iter().try_for_each(|handle| handle.file.sync())?;
+        self.synced(&synced);
+        Ok(())
+    }
+
     /// Says that nothing of it is known to be on disk.
     pub(crate) fn distrust_disk(&mut self) {
         self.synced_size = 0;
@@ -407,10 +420,7 @@ impl<I: Io> Segment<I> {
         if position == 0 {
             self.first_timestamp = None;
         }
-        let (files, synced) = self.unsynced(at, true)?;
-        files.iter().try_for_each(|handle| handle.file.sync())?;
-        self.synced(&synced);
-        Ok(())
+        self.sync(at)
     }
 
     /// Prepares for walking the batches again from the last index entry that can be trusted, and returns its

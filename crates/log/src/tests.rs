@@ -6,3 +6,4 @@ mod ends;
 mod fixture;
 mod model;
 mod power;
+mod rig;

@@ -113,9 +113,7 @@ impl<I: Io> Compaction<I> {
         }
         let sync = |output: &mut Segment<I>| {
             output.finish(at)?;
-            let (files, synced) = output.unsynced(at, true)?;
-            files.iter().try_for_each(|file| crate::io::File::sync(&file.file))?;
-            output.synced(&synced);
+            output.sync(at)?;
             output.close(at);
             Ok(())
         };

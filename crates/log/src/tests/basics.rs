@@ -112,8 +112,7 @@ fn producers_survive_a_restart() {
 
 #[test]
 fn jitter_is_drawn_for_each_segment_and_not_taken_off_whole() {
-    let config =
-        LogConfig { segment_ms: 1_000_000, segment_jitter_ms: 1_000_000, ..LogConfig::default() };
+    let config = LogConfig { segment_ms: 1_000_000, segment_jitter_ms: 1_000_000, ..LogConfig::default() };
     let mut fixture = Fixture::open(Memory::default(), Path::new(ROOT), config, Known::default());
     for n in 0..20 {
         fixture.append(&batch(1, 100, n)).unwrap();
