@@ -143,7 +143,8 @@ enum Never {}
 
 impl<S: Transport> Session<S> {
     fn new(stream: S, broker: Arc<Broker>, peer: Arc<Peer>, stop: CancellationToken) -> Session<S> {
-        let reader = FrameReader::new(broker.config.limits.socket_request_max_bytes);
+        let budget = Arc::clone(&broker.request_bytes);
+        let reader = FrameReader::new(broker.config.limits.socket_request_max_bytes, budget);
         Session { stream, broker, peer, stop, reader, outbox: Outbox::default(), deadline: Deadline::new() }
     }
 
@@ -187,10 +188,9 @@ impl<S: Transport> Session<S> {
         let limits = &self.broker.config.limits;
         let idle = Duration::from_millis(limits.connections_max_idle_ms);
         let stall = Duration::from_millis(limits.read_stall_ms);
-        let budget = &self.broker.request_bytes;
         let next = self
             .reader
-            .next(&mut self.stream, &mut self.deadline, idle, stall, budget, &self.peer, &self.stop)
+            .next(&mut self.stream, &mut self.deadline, idle, stall, &self.peer, &self.stop)
             .await;
         match next {
             Ok(Next::Frame(frame)) => Ok(frame),

@@ -72,6 +72,7 @@ pub(super) enum ReadError {
 pub(super) struct FrameReader {
     buffer: BytesMut,
     max_bytes: usize,
+    budget: Arc<RequestBytes>,
     /// What a frame above one chunk has of the budget while it is being read.
     share: Option<Share>,
     /// The same of the frame that was handed out last.
@@ -79,8 +80,8 @@ pub(super) struct FrameReader {
 }
 
 impl FrameReader {
-    pub(super) fn new(max_bytes: usize) -> FrameReader {
-        FrameReader { buffer: BytesMut::new(), max_bytes, share: None, held: None }
+    pub(super) fn new(max_bytes: usize, budget: Arc<RequestBytes>) -> FrameReader {
+        FrameReader { buffer: BytesMut::new(), max_bytes, budget, share: None, held: None }
     }
 
     /// A frame that is in the buffer already.
@@ -127,7 +128,6 @@ impl FrameReader {
         deadline: &mut Deadline,
         idle: Duration,
         stall: Duration,
-        budget: &Arc<RequestBytes>,
         peer: &Peer,
         stop: &CancellationToken,
     ) -> Result<Next, ReadError> {
@@ -148,8 +148,8 @@ impl FrameReader {
             };
             if ahead > CHUNK_BYTES && self.share.as_ref().is_none_or(|share| share.bytes() < ahead) {
                 let client = || Client::of(&peer.principal, peer.host);
-                let raised = stop.run_until_cancelled(budget.raise(&mut self.share, client, ahead)).await;
-                match raised {
+                let raised = self.budget.raise(&mut self.share, client, ahead);
+                match stop.run_until_cancelled(raised).await {
                     None => return Ok(Next::Stopped),
                     Some(Err(Displaced)) => return Ok(Next::Displaced),
                     // While it waited for room it could not go on.
@@ -163,7 +163,7 @@ impl FrameReader {
                 let now = Instant::now();
                 match pace {
                     Some((until, _)) if now < until => {}
-                    Some((_, bytes)) if self.buffer.len() < bytes && budget.is_short() => {
+                    Some((_, bytes)) if self.buffer.len() < bytes && self.budget.is_short() => {
                         return Ok(Next::Crowded);
                     }
                     _ => pace = Some((now + PACE, self.buffer.len() + PACE_BYTES)),
