@@ -47,7 +47,7 @@ pub trait InternalTopic: Send + Sync {
     ///
     /// # Errors
     /// KAFKA_STORAGE_ERROR if the disk refuses.
-    fn ensure(&self, now_ms: i64) -> Result<Durable, ErrorCode>;
+    fn ensure(&self) -> Result<Durable, ErrorCode>;
 
     /// Appends one or more whole record batches (built with base offset 0) to a partition.
     ///
@@ -95,7 +95,7 @@ impl InternalTopic for OffsetsTopic {
         self.topics.by_name(CONSUMER_OFFSETS).map(|topic| topic.partition_count())
     }
 
-    fn ensure(&self, _now_ms: i64) -> Result<Durable, ErrorCode> {
+    fn ensure(&self) -> Result<Durable, ErrorCode> {
         if self.topics.by_name(CONSUMER_OFFSETS).is_some() {
             return Ok(Durable::already());
         }

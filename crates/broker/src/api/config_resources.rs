@@ -139,25 +139,18 @@ fn change_topic(ctx: &Context, name: &str, changes: Vec<Change>, how: How) -> Re
     {
         return Err((ErrorCode::InvalidConfig, format!("`{name}` stays compacted: group state lives in it")));
     }
-    let mut refusal = None;
-    let controller = &ctx.broker.controller;
-    let changed = controller.change_topic_settings(name, how.validate_only, |settings: &Settings| {
-        let mut own = if how.replace { BTreeMap::new() } else { settings.own.clone() };
+    let change = |settings: &Settings| -> Result<Overrides, NotChanged> {
+        let mut own = if how.replace { Overrides::new() } else { settings.own.clone() };
         for change in changes {
-            let current = topic_keys::find(&change.name)
-                .map(|key| ((key.get)(&settings.effective), key.kind))
-                .ok_or_else(|| ConfigError::UnknownOfTopic(change.name.clone()))?;
-            if let Err(error) = apply(&mut own, change, current) {
-                refusal = Some(error);
-                break;
-            }
+            let current =
+                topic_keys::find(&change.name).map(|key| ((key.get)(&settings.effective), key.kind));
+            let current = current.ok_or_else(|| ConfigError::UnknownOfTopic(change.name.clone()));
+            apply(&mut own, change, current.map_err(ChangeError::from)?)?;
         }
         Ok(own)
-    });
-    match (refusal, changed) {
-        (Some(refusal), _) => Err(refusal),
-        (None, changed) => changed.map_err(|error: ChangeError| (error.code(), error.to_string())),
-    }
+    };
+    let controller = &ctx.broker.controller;
+    controller.change_topic_settings(name, how.validate_only, change).map_err(|NotChanged(refused)| refused)
 }
 
 /// Settings of this broker, or of all of them if `name` is empty.
@@ -183,7 +176,7 @@ fn change_broker(ctx: &Context, name: &str, changes: Vec<Change>, how: How) -> R
     controller.change_broker_settings(name, how.validate_only, change).map_err(|NotChanged(refused)| refused)
 }
 
-/// Why settings of a broker were not changed: refused here or by the controller.
+/// Why settings were not changed: refused here or by the controller.
 struct NotChanged(Refused);
 
 impl From<Refused> for NotChanged {

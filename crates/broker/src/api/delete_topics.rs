@@ -81,7 +81,7 @@ fn delete(ctx: &Context, wanted: DeleteTopicState, is_repeated: bool) -> Deletab
     }
     match broker.controller.delete_topic(&topic.name) {
         Ok(topic) => {
-            broker.coordinator.topic_deleted(&topic.name, ctx.now_ms);
+            broker.coordinator.topic_deleted(&topic.name);
             DeletableTopicResult {
                 topic_id: topic.id,
                 ..answer(Some(topic.name.clone()), ErrorCode::None, None)

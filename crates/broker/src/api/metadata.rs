@@ -97,7 +97,7 @@ fn create(ctx: &Context, name: &str) -> Result<Option<std::sync::Arc<Topic>>, Er
     let broker = &ctx.broker;
     if internal_topic::is_internal(name) {
         if name == internal_topic::CONSUMER_OFFSETS {
-            let _synced_by_the_caller = broker.offsets_topic.ensure(ctx.now_ms)?;
+            let _synced_by_the_caller = broker.offsets_topic.ensure()?;
         }
         return Ok(broker.topics.by_name(name));
     }

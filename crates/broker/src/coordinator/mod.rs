@@ -69,7 +69,7 @@ impl Coordinator {
     }
 
     /// Forgets what was committed for a topic that is gone.
-    pub fn topic_deleted(&self, topic: &str, _now_ms: i64) {
+    pub fn topic_deleted(&self, topic: &str) {
         self.groups.step_each(|shard, _, out| shard.drop_topic(topic, out));
     }
 

@@ -34,7 +34,7 @@ impl InternalTopic for Memory {
         self.partitions.get().map(|_| 2)
     }
 
-    fn ensure(&self, _now_ms: i64) -> Result<Durable, ErrorCode> {
+    fn ensure(&self) -> Result<Durable, ErrorCode> {
         self.partitions.get_or_init(Default::default);
         Ok(Durable::already())
     }

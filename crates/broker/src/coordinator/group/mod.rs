@@ -10,7 +10,7 @@
 //! - `sync.rs`: the leader's assignment, stored and handed out;
 //! - `session.rs`: heartbeats, and what happens without them; `leave.rs`: saying goodbye;
 //! - `commit.rs`: offsets: committing, fetching, deleting, expiring;
-//! - `record.rs`: how all of it looks in the log; `stored.rs`: what happens when it is there.
+//! - `record.rs`: how all of it looks in the log; `stored.rs`: what happens when it is there; `restore.rs`: the way back.
 //!
 //! Invariants, which the simulation in `tests/` checks:
 //! - every waiter is answered exactly once;
@@ -27,6 +27,7 @@ mod member;
 mod offsets;
 mod rebalance;
 mod record;
+mod restore;
 mod session;
 mod shard;
 mod stored;

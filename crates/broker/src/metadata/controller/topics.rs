@@ -190,16 +190,16 @@ impl Controller {
     ///
     /// # Errors
     /// Says what forbids it; nothing changed then.
-    pub fn change_topic_settings(
+    pub fn change_topic_settings<E: From<ChangeError>>(
         &self,
         name: &str,
         dry_run: bool,
-        change: impl FnOnce(&Settings) -> Result<BTreeMap<String, String>, ChangeError>,
-    ) -> Result<(), ChangeError> {
+        change: impl FnOnce(&Settings) -> Result<BTreeMap<String, String>, E>,
+    ) -> Result<(), E> {
         let mut state = self.lock();
         let topic = self.topics.by_name(name).ok_or_else(|| ChangeError::NoTopic(name.to_owned()))?;
         let own = change(&topic.settings())?;
-        let effective = self.live.now().topic_defaults.with(&own)?;
+        let effective = self.live.now().topic_defaults.with(&own).map_err(ChangeError::from)?;
         if dry_run {
             return Ok(());
         }

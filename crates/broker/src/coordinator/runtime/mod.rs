@@ -7,15 +7,16 @@
 //!
 //! Answers leave only when the append they rest on is as durable as the topic asks for.
 
+mod load;
+mod place;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
 use prometheus::IntGauge;
 use protocol::ErrorCode;
-use protocol::batch;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,7 @@ use super::batches;
 use super::machine::{Effects, Machine, Now, Waiter};
 use crate::durable::Durable;
 use crate::internal_topic::InternalTopic;
+use place::partition_of;
 
 /// After a partition could not be read. Long enough not to hammer a sick disk, short enough for clients to see only a
 /// few retries.
@@ -97,7 +99,7 @@ impl<M: Machine> Runtime<M> {
         if self.log.partition_count().is_none() {
             let unavailable = |_| ErrorCode::CoordinatorNotAvailable;
             // Losing an empty topic loses nothing: it is made again.
-            let _durable = self.log.ensure((self.environment.wall_ms)()).map_err(unavailable)?;
+            let _durable = self.log.ensure().map_err(unavailable)?;
             self.load();
         }
         Ok(())
@@ -113,6 +115,15 @@ impl<M: Machine> Runtime<M> {
         act: impl FnOnce(&mut M, Now, &mut Effect<M>) -> T,
     ) -> Result<T, ErrorCode> {
         let (partition, slot) = self.slot(key)?;
+        self.step_in(partition, slot, act)
+    }
+
+    fn step_in<T>(
+        self: &Arc<Self>,
+        partition: usize,
+        slot: &Mutex<Slot<M>>,
+        act: impl FnOnce(&mut M, Now, &mut Effect<M>) -> T,
+    ) -> Result<T, ErrorCode> {
         let mut slot = self.lock(slot);
         let Slot { machine, waiting } = &mut *slot;
         let machine = machine.as_mut().ok_or(ErrorCode::CoordinatorLoadInProgress)?;
@@ -190,14 +201,10 @@ impl<M: Machine> Runtime<M> {
     }
 
     fn step_at(self: &Arc<Self>, partition: usize, act: &mut impl FnMut(&mut M, Now, &mut Effect<M>)) {
-        let Some(slot) = self.slots().and_then(|slots| slots.get(partition)) else { return };
-        let mut slot = self.lock(slot);
-        let Slot { machine, waiting } = &mut *slot;
-        let Some(machine) = machine.as_mut() else { return };
-        let mut effects = Effects::default();
-        act(machine, self.now(), &mut effects);
-        let (replies, pending) = self.carry_out(partition, machine, effects);
-        self.deliver(replies, pending, waiting);
+        if let Some(slot) = self.slots().and_then(|slots| slots.get(partition)) {
+            // What is not loaded does nothing.
+            let _ = self.step_in(partition, slot, act);
+        }
     }
 
     /// Loads what is in the log, then does what is due until `stop`.
@@ -249,58 +256,6 @@ impl<M: Machine> Runtime<M> {
         let due_ms = due.saturating_duration_since(self.started).as_millis();
         self.sleeps_until_ms.fetch_min(u64::try_from(due_ms).unwrap_or(u64::MAX), Ordering::SeqCst);
         due
-    }
-
-    /// Loads every partition that is not loaded. Blocks on reads: call it where that is allowed, or when the topic is
-    /// new and empty.
-    pub fn load(&self) {
-        let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
-        let begun = Instant::now();
-        let mut loaded = 0;
-        for (partition, slot) in self.slots().unwrap_or_default().iter().enumerate() {
-            if self.lock(slot).machine.is_some() {
-                continue;
-            }
-            match self.read(partition) {
-                Ok(mut machine) => {
-                    machine.loaded(self.now());
-                    self.lock(slot).machine = Some(machine);
-                    loaded += 1;
-                }
-                Err(code) => {
-                    tracing::error!(partition, %code, "coordinator state cannot be read from its log; trying again");
-                }
-            }
-        }
-        if loaded > 0 {
-            let took_ms = begun.elapsed().as_millis();
-            self.environment.load_ms.set(i64::try_from(took_ms).unwrap_or(i64::MAX));
-            self.earlier.notify_one();
-            tracing::debug!(partitions = loaded, took_ms, "coordinator state is loaded");
-        }
-    }
-
-    fn read(&self, partition: usize) -> Result<M, ErrorCode> {
-        let mut machine = (self.make)();
-        let mut damage = None;
-        let index = i32::try_from(partition).map_err(|_| ErrorCode::NotCoordinator)?;
-        self.log.replay(index, &mut |bytes: Bytes| {
-            for batch in batch::split(bytes) {
-                let replayed = batch.and_then(|batch| batches::replay(&batch, &mut machine));
-                damage = damage.take().or(replayed.err());
-            }
-        })?;
-        match damage {
-            None => Ok(machine),
-            Some(error) => {
-                tracing::error!(partition, %error, "a batch of coordinator state is damaged");
-                Err(ErrorCode::CorruptMessage)
-            }
-        }
-    }
-
-    fn has_unloaded(&self) -> bool {
-        self.slots().unwrap_or_default().iter().any(|slot| self.lock(slot).machine.is_none())
     }
 
     fn slots(&self) -> Option<&[Mutex<Slot<M>>]> {
@@ -445,27 +400,5 @@ impl<'a> Counted<'a> {
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.dec();
-    }
-}
-
-/// Kafka's choice: Java's hash of the string, made positive, modulo the number of partitions. Tools compute it too.
-fn partition_of(key: &str, partitions: usize) -> usize {
-    let hash =
-        key.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    let positive = if hash == i32::MIN { 0 } else { hash.abs() };
-    usize::try_from(positive).unwrap_or(0) % partitions.max(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::partition_of;
-
-    #[test]
-    fn partitions_are_those_that_kafka_chooses() {
-        // Java: Math.abs("…".hashCode()) % 50. "polygenelubricants" hashes to Integer.MIN_VALUE, which has no abs.
-        assert_eq!(partition_of("", 50), 0);
-        assert_eq!(partition_of("a", 50), 97 % 50);
-        assert_eq!(partition_of("hello", 50), 99_162_322 % 50);
-        assert_eq!(partition_of("polygenelubricants", 50), 0);
     }
 }
