@@ -155,6 +155,8 @@ impl<I: Io> PartitionLog<I> {
         if self.has_leftovers {
             self.with_segment(self.active(), "cut leftovers from", |segment, at| segment.cut_leftovers(at))?;
             self.has_leftovers = false;
+            // The file may be new.
+            self.names_version += 1;
         }
         Ok(())
     }

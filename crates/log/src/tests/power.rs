@@ -125,6 +125,21 @@ fn records_of_before_a_restart_elsewhere_do_not_come_back() {
 }
 
 #[test]
+fn the_first_batches_after_a_restart_elsewhere_are_as_durable_as_others() {
+    let io = Faulty::new(1);
+    let mut fixture = open(&io, Known::default());
+    append(&mut fixture, 1);
+    fixture.log.restart_at(9).unwrap();
+    // A flush of nothing but what is known of leaders, before there is a file of batches.
+    let known = fixture.checkpoint(Stopped::MachineDied);
+    append(&mut fixture, 1);
+    let flush = fixture.log.prepare_flush(Extent::Batches).unwrap().unwrap();
+    fixture.log.flushed(&flush.run().unwrap());
+    let mut again = lose_power(&io, known);
+    assert_eq!(again.headers_from(9).len(), 1);
+}
+
+#[test]
 fn what_recovery_cut_off_does_not_come_back_behind_new_records() {
     for seed in 0..60 {
         let io = Faulty::new(seed);
