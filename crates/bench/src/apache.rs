@@ -1,5 +1,4 @@
-//! Apache Kafka as Maven serves it: fetching its jars once into the user's cache, formatting a directory, and the
-//! command that runs one combined broker and controller.
+//! Apache Kafka as Maven serves it: formatting a directory, and the command that runs one combined broker and controller.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -10,11 +9,8 @@ use anyhow::{Context, Result};
 
 use crate::process::run;
 
-/// The release that we compare ourselves with.
+/// The release that we compare ourselves with, as `tests/suites/java-tools/pom.xml` names it.
 pub(crate) const VERSION: &str = "4.3.1";
-
-/// The release of the logging library that this Kafka comes with; its bridge is a package of its own.
-const LOG4J_VERSION: &str = "2.25.4";
 
 /// Warnings and errors to standard output, so that a broker that does not start says why.
 const LOGGING: &str = "<Configuration><Appenders><Console name=\"out\"><PatternLayout pattern=\"%d %p %m (%c)%n\"/>\
@@ -36,47 +32,16 @@ const COLLECTOR: [&str; 4] = [
 /// A directory of jars.
 pub(crate) struct Jars {
     lib: PathBuf,
+    logging: PathBuf,
 }
 
 impl Jars {
-    /// Fetches the jars below `cache` unless they are there.
-    pub(crate) fn fetch(cache: &Path) -> Result<Jars> {
-        let dir = cache.join(format!("apache-kafka-{VERSION}"));
-        let done = dir.join("complete");
-        let jars = Jars { lib: dir.join("lib") };
-        if done.exists() {
-            return Ok(jars);
-        }
-        fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
-        let artifacts = [
-            ("org.apache.kafka", "kafka_2.13", VERSION),
-            ("org.apache.kafka", "kafka-tools", VERSION),
-            ("org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J_VERSION),
-        ];
-        let dependencies: String = artifacts
-            .iter()
-            .map(|(group, artifact, version)| {
-                format!(
-                    "<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
-                     <version>{version}</version></dependency>"
-                )
-            })
-            .collect();
-        fs::write(
-            dir.join("pom.xml"),
-            format!(
-                "<project><modelVersion>4.0.0</modelVersion><groupId>bench</groupId><artifactId>bench</artifactId>\
-                 <version>1</version><dependencies>{dependencies}</dependencies></project>"
-            ),
-        )?;
-        run(Command::new("mvn")
-            .current_dir(&dir)
-            .args(["-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime"])
-            .arg(format!("-DoutputDirectory={}", jars.lib.display())))
-        .context("fetch Apache Kafka through Maven (is `mvn` installed?)")?;
-        fs::write(jars.lib.join(LOGGING_FILE), LOGGING)?;
-        fs::write(done, "")?;
-        Ok(jars)
+    /// Takes the jars of a directory, and keeps beside the brokers' data what they are to log.
+    pub(crate) fn open(lib: &Path, data: &Path) -> Result<Jars> {
+        fs::create_dir_all(data).with_context(|| format!("create {}", data.display()))?;
+        let logging = data.join(LOGGING_FILE);
+        fs::write(&logging, LOGGING).with_context(|| format!("write {}", logging.display()))?;
+        Ok(Jars { lib: lib.to_owned(), logging })
     }
 
     /// Writes the configuration and formats the storage of one node.
@@ -118,7 +83,7 @@ impl Jars {
         command
             .args(["-server", &format!("-Xms{heap}"), &format!("-Xmx{heap}")])
             .args(COLLECTOR)
-            .arg(format!("-Dlog4j2.configurationFile={}", self.lib.join(LOGGING_FILE).display()))
+            .arg(format!("-Dlog4j2.configurationFile={}", self.logging.display()))
             .args(["-cp", &format!("{}/*", self.lib.display())]);
         command
     }

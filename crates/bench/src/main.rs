@@ -56,9 +56,12 @@ struct Args {
     /// Measure only our broker.
     #[arg(long)]
     ours_only: bool,
-    /// Where fetched jars and the built load generator are kept.
-    #[arg(long, env = "PENSTOCK_BENCH_CACHE")]
-    cache: Option<PathBuf>,
+    /// The directory with the jars of Apache Kafka.
+    #[arg(long)]
+    kafka_jars: PathBuf,
+    /// librdkafka's load generator.
+    #[arg(long)]
+    rdkafka_performance: PathBuf,
     /// Where the brokers keep their data; a temporary directory unless given.
     #[arg(long)]
     data: Option<PathBuf>,
@@ -69,19 +72,13 @@ struct Args {
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    let cache = match args.cache {
-        Some(cache) => cache,
-        None => user_cache()?.join("penstock").join("bench"),
-    };
-    std::fs::create_dir_all(&cache).with_context(|| format!("create {}", cache.display()))?;
     let temporary = tempfile::tempdir().context("create a temporary directory")?;
     let data = args.data.as_deref().unwrap_or(temporary.path());
     let (rounds, seconds) = if args.quick { (1, 1) } else { (args.rounds.max(1), args.seconds.max(1)) };
     let machine = machine::describe(data);
-    say("fetching Apache Kafka and building rdkafka_performance, unless that was done before");
     let bench = Bench {
-        brokers: Brokers { ours: args.broker, jars: apache::Jars::fetch(&cache)? },
-        performance: rdkafka::Performance::build(&cache)?,
+        brokers: Brokers { ours: args.broker, jars: apache::Jars::open(&args.kafka_jars, data)? },
+        performance: rdkafka::Performance::at(args.rdkafka_performance),
         data,
         rounds,
         seconds,
@@ -102,13 +99,6 @@ fn main() -> Result<()> {
         report.table()
     ));
     Ok(())
-}
-
-fn user_cache() -> Result<PathBuf> {
-    std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))
-        .context("neither XDG_CACHE_HOME nor HOME is set; pass --cache")
 }
 
 #[expect(clippy::print_stderr, reason = "talk of a command-line program")]

@@ -1,17 +1,10 @@
-//! `rdkafka_performance`, librdkafka's own load generator: built once from the sources in the crate `rdkafka-sys`
-//! into the user's cache, and run as a producer or consumer.
+//! `rdkafka_performance`, librdkafka's own load generator, as a producer or consumer.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-
-use crate::process::run;
-
-/// The crate whose sources hold librdkafka 2.12.1.
-const CRATE: &str = "4.10.0+2.12.1";
 
 /// The program.
 pub(crate) struct Performance {
@@ -19,22 +12,8 @@ pub(crate) struct Performance {
 }
 
 impl Performance {
-    /// Builds the program below `cache` unless it is there.
-    pub(crate) fn build(cache: &Path) -> Result<Performance> {
-        let dir = cache.join(format!("librdkafka-{CRATE}"));
-        let binary = dir.join("rdkafka_performance");
-        if binary.exists() {
-            return Ok(Performance { binary });
-        }
-        let sources = fetch_sources(&dir).context("fetch the sources of librdkafka")?;
-        fs::set_permissions(sources.join("configure"), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-        let disabled = ["curl", "ssl", "gssapi", "zstd", "lz4-ext"].map(|what| format!("--disable-{what}"));
-        run(Command::new("bash").current_dir(&sources).arg("./configure").args(disabled))?;
-        run(Command::new("make").current_dir(&sources).args(["-j2", "libs"])).context("build librdkafka")?;
-        run(Command::new("make").current_dir(sources.join("examples")).arg("rdkafka_performance"))
-            .context("build rdkafka_performance")?;
-        fs::copy(sources.join("examples/rdkafka_performance"), &binary)?;
-        Ok(Performance { binary })
+    pub(crate) fn at(binary: PathBuf) -> Performance {
+        Performance { binary }
     }
 
     /// Produces `count` messages of `size` bytes over all partitions, waits for their acknowledgements, and returns
@@ -107,22 +86,6 @@ fn parse(line: &str) -> Option<(u64, f64)> {
     let unit = words.iter().position(|word| word.trim_end_matches([',', ')']) == "MB/s")?;
     let mb_per_second = words.get(unit.checked_sub(1)?)?.trim_start_matches('(').parse().ok()?;
     Some((messages, mb_per_second))
-}
-
-/// Lets cargo fetch the crate, and copies its sources.
-fn fetch_sources(dir: &Path) -> Result<PathBuf> {
-    let probe = dir.join("probe");
-    fs::create_dir_all(probe.join("src"))?;
-    fs::write(probe.join("src/lib.rs"), "")?;
-    fs::write(
-        probe.join("Cargo.toml"),
-        format!(
-            "[package]\nname = \"probe\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[workspace]\n[dependencies]\n\
-             rdkafka-sys = {{ version = \"={CRATE}\", default-features = false }}\n"
-        ),
-    )?;
-    run(Command::new("cargo").current_dir(&probe).args(["vendor", "-q", "vendor"]))?;
-    Ok(probe.join("vendor/rdkafka-sys/librdkafka"))
 }
 
 #[cfg(test)]

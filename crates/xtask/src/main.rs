@@ -14,6 +14,7 @@ mod charts;
 mod check;
 mod deny;
 mod generate;
+mod install;
 mod kube;
 mod layers;
 mod messages;

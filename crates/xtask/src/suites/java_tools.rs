@@ -3,15 +3,15 @@
 //! A case is a function of a script in `tests/suites/java-tools`; `run.sh --list` names them all.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::ensure;
 
 use super::broker::Broker;
 use super::result::TestResult;
-use super::{Setting, install, limit, side_by_side};
-use crate::run;
+use super::{Setting, limit, side_by_side};
+use crate::{install, run};
 
 /// The cases of `--smoke`: records through every codec, with keys and headers; topics, settings and groups from their
 /// making to their end; members that leave. About seventy starts of a JVM.
@@ -52,15 +52,5 @@ pub(super) fn run(setting: &Setting<'_>) -> anyhow::Result<Vec<TestResult>> {
 
 /// The directory with all jars that the tools need.
 pub(super) fn jars(setting: &Setting<'_>) -> anyhow::Result<PathBuf> {
-    let pom = setting.pieces.join("java-tools/pom.xml");
-    let name = testkit::installed::named_after("kafka-jars", &fs::read(&pom)?);
-    let installed = install::once(setting.cache, &name, |dir| copy_jars(&pom, &dir.join("lib")))?;
-    Ok(installed.join("lib"))
-}
-
-fn copy_jars(pom: &Path, lib: &Path) -> anyhow::Result<()> {
-    let mut maven = Command::new("mvn");
-    maven.args(["--quiet", "--batch-mode", "--file"]).arg(pom);
-    maven.args(["dependency:copy-dependencies", "-DincludeScope=runtime"]);
-    run::run(maven.arg(format!("-DoutputDirectory={}", lib.display())))
+    install::kafka_jars(&setting.pieces.join("java-tools/pom.xml"))
 }

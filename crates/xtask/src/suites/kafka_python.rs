@@ -12,8 +12,8 @@ use anyhow::{Context as _, ensure};
 
 use super::broker::Broker;
 use super::result::{Outcome, TestResult};
-use super::{Setting, install, limit};
-use crate::run;
+use super::{Setting, limit};
+use crate::{install, run};
 
 const VERSION: &str = "3.0.12";
 
@@ -32,7 +32,7 @@ pub(super) fn run(setting: &Setting<'_>) -> anyhow::Result<Vec<TestResult>> {
     let pieces = setting.pieces.join("kafka-python");
     let requirements = fs::read(pieces.join("requirements.txt"))?;
     let name = testkit::installed::named_after(&format!("kafka-python-{VERSION}"), &requirements);
-    let installed = install::once(setting.cache, &name, |dir| build(dir, &pieces))?;
+    let installed = install::once(&name, |dir| build(dir, &pieces))?;
     let broker = Broker::start(setting.broker, setting.scratch, "broker", &["num.partitions=4"])?;
     let report = setting.scratch.join("report.txt");
     fs::write(&report, "")?;

@@ -15,10 +15,8 @@ use anyhow::{Context as _, ensure};
 
 use super::broker::Broker;
 use super::result::{Outcome, TestResult};
-use super::{Setting, install, java_tools, limit, side_by_side};
-use crate::run;
-
-const VERSION: &str = "4.10.0+2.12.1";
+use super::{Setting, java_tools, limit, side_by_side};
+use crate::{install, run};
 
 /// Which behaviour the tests are told to expect.
 const KAFKA_VERSION: &str = "4.3.1";
@@ -78,7 +76,7 @@ impl Brokers {
 }
 
 pub(super) fn run(setting: &Setting<'_>) -> anyhow::Result<Vec<TestResult>> {
-    let installed = install::once(setting.cache, &format!("librdkafka-{VERSION}"), build)?;
+    let installed = install::once(&format!("librdkafka-{}", install::RDKAFKA_SYS), build)?;
     let sources = installed.join("librdkafka");
     let table = fs::read_to_string(sources.join("tests/test.c")).context("read the table of tests")?;
     let mut groups = groups(&table, |name| setting.filter.wants(name));
@@ -107,7 +105,7 @@ fn build(dir: &Path) -> anyhow::Result<()> {
     let missing: Vec<&str> =
         LIBRARIES.iter().filter(|(_, file)| !Path::new(file).exists()).map(|(package, _)| *package).collect();
     ensure!(missing.is_empty(), "packages are missing: apt-get install {}", missing.join(" "));
-    install::crate_sources("rdkafka-sys", VERSION, dir)?;
+    install::crate_sources("rdkafka-sys", install::RDKAFKA_SYS, dir)?;
     let sources = dir.join("librdkafka");
     // Several tests ask for three replicas and are as good with one.
     install::patch(

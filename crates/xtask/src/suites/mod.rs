@@ -19,7 +19,6 @@
 //! `confluent-kafka` do in the integration tests anyway.
 
 mod broker;
-mod install;
 mod java_tools;
 mod kafka_python;
 mod librdkafka;
@@ -65,8 +64,6 @@ struct Setting<'a> {
     broker: &'a Path,
     /// The suite's own pieces: `tests/suites`.
     pieces: &'a Path,
-    /// Where installed things are kept.
-    cache: &'a Path,
     /// For data and logs of this run; logs of failed tests stay there.
     scratch: &'a Path,
     filter: &'a Filter,
@@ -156,7 +153,7 @@ fn run_all<'a>(
     broker: &Path,
     filter: &Filter,
 ) -> anyhow::Result<()> {
-    let (pieces, cache) = (root.join("tests/suites"), run::cache_dir()?.join("suites"));
+    let pieces = root.join("tests/suites");
     let mut failed = Vec::new();
     for suite in suites {
         let scratch = tempfile::Builder::new().prefix("penstock-suite-").tempdir()?;
@@ -164,8 +161,7 @@ fn run_all<'a>(
         let run = |name: &str, filter: &Filter| {
             let scratch = scratch.path().join(name);
             std::fs::create_dir(&scratch)?;
-            let setting =
-                Setting { broker, pieces: &pieces, cache: &cache, scratch: &scratch, filter, list: &list };
+            let setting = Setting { broker, pieces: &pieces, scratch: &scratch, filter, list: &list };
             (suite.run)(&setting).with_context(|| format!("suite {}", suite.name))
         };
         let mut results = run("first", filter)?;

@@ -8,8 +8,8 @@ use anyhow::{Context as _, ensure};
 
 use super::broker::Broker;
 use super::result::TestResult;
-use super::{Setting, install, limit};
-use crate::run;
+use super::{Setting, limit};
+use crate::{install, run};
 
 const VERSION: &str = "0.39.0";
 
@@ -23,7 +23,7 @@ const LIMIT_SECONDS: u32 = 60;
 const PROGRAMS: &str = "programs.txt";
 
 pub(super) fn run(setting: &Setting<'_>) -> anyhow::Result<Vec<TestResult>> {
-    let installed = install::once(setting.cache, &format!("rust-rdkafka-{VERSION}"), build)?;
+    let installed = install::once(&format!("rust-rdkafka-{VERSION}"), build)?;
     // The tests count the partitions of topics that they let be made.
     let broker = Broker::start(setting.broker, setting.scratch, "broker", &["num.partitions=3"])?;
     let programs = fs::read_to_string(installed.join(PROGRAMS))?;

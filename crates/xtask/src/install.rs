@@ -9,20 +9,25 @@ use testkit::installed;
 
 use crate::run;
 
+/// The version of the crate whose sources hold librdkafka 2.12.1 with its tests and its load generator.
+pub(crate) const RDKAFKA_SYS: &str = "4.10.0+2.12.1";
+
+/// The directory of the cache where all of it is.
+fn cache() -> anyhow::Result<PathBuf> {
+    Ok(run::cache_dir()?.join("suites"))
+}
+
 /// The directory `name` in the cache, filled by `install` unless it is there.
-pub(super) fn once(
-    cache: &Path,
-    name: &str,
-    install: impl FnOnce(&Path) -> anyhow::Result<()>,
-) -> anyhow::Result<PathBuf> {
-    installed::once(cache, name, |dir| {
+pub(crate) fn once(name: &str, install: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
+    let cache = cache()?;
+    installed::once(&cache, name, |dir| {
         run::say(&format!("installing {name} into {}", cache.display()));
         install(dir).with_context(|| format!("install {name} into {}", dir.display()))
     })
 }
 
 /// Unpacks the sources of a crate into `dir`.
-pub(super) fn crate_sources(name: &str, version: &str, dir: &Path) -> anyhow::Result<()> {
+pub(crate) fn crate_sources(name: &str, version: &str, dir: &Path) -> anyhow::Result<()> {
     // A package that depends on it makes cargo fetch it and say where it lies.
     let probe = tempfile::tempdir()?;
     fs::create_dir(probe.path().join("src"))?;
@@ -45,10 +50,22 @@ pub(super) fn crate_sources(name: &str, version: &str, dir: &Path) -> anyhow::Re
 
 /// Replaces a piece of a file. Fails unless it is there once: then the sources are others than the change was made
 /// for.
-pub(super) fn patch(file: &Path, from: &str, to: &str) -> anyhow::Result<()> {
+pub(crate) fn patch(file: &Path, from: &str, to: &str) -> anyhow::Result<()> {
     let text = fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
     let found = text.matches(from).count();
     ensure!(found == 1, "{} contains `{from}` {found} times", file.display());
     fs::write(file, text.replace(from, to))?;
     Ok(())
+}
+
+/// The directory with the jars of Apache Kafka that a list (a `pom.xml`) names, and all that they need.
+pub(crate) fn kafka_jars(list: &Path) -> anyhow::Result<PathBuf> {
+    let text = fs::read(list).with_context(|| format!("read {}", list.display()))?;
+    let installed = once(&installed::named_after("kafka-jars", &text), |dir| {
+        let mut maven = Command::new("mvn");
+        maven.args(["--quiet", "--batch-mode", "--file"]).arg(list);
+        maven.args(["dependency:copy-dependencies", "-DincludeScope=runtime"]);
+        run::run(maven.arg(format!("-DoutputDirectory={}", dir.join("lib").display())))
+    })?;
+    Ok(installed.join("lib"))
 }
