@@ -1,6 +1,8 @@
 //! What a handler may know about the request it answers besides its body.
 
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,11 +51,20 @@ impl Context {
         self.client_id.as_ref().map_or("", |id| id.as_str())
     }
 
-    /// Counts what this client used; returns how long its connection rests after the answer.
+    /// Who pays for the time that the request takes; nobody while there are no quotas.
+    #[must_use]
+    pub fn payer(&self) -> Option<Payer> {
+        self.broker.quotas.any().then(|| Payer {
+            broker: Arc::clone(&self.broker),
+            peer: Arc::clone(&self.peer),
+            client_id: self.client_id.clone(),
+        })
+    }
+
+    /// Counts bytes that this client used; returns how long its connection rests after the answer.
     #[must_use]
     pub fn charge(&self, rate: Rate, bytes: usize) -> Duration {
-        let (user, amount) = (self.peer.principal.name(), bytes as f64);
-        self.broker.quotas.charge(rate, user, self.client_id(), amount, Instant::now())
+        charge(&self.broker, &self.peer, self.client_id(), rate, bytes as f64)
     }
 
     /// How many bytes this client's quota lets it fetch now, if it has one.
@@ -67,4 +78,32 @@ impl Context {
     pub fn client_host(&self) -> String {
         format!("/{}", self.peer.host)
     }
+}
+
+fn charge(broker: &Broker, peer: &Peer, client_id: &str, rate: Rate, amount: f64) -> Duration {
+    broker.quotas.charge(rate, peer.principal.name(), client_id, amount, Instant::now())
+}
+
+/// Whose quotas a request counts against; may outlive the request.
+pub struct Payer {
+    broker: Arc<Broker>,
+    peer: Arc<Peer>,
+    client_id: Option<Str>,
+}
+
+/// Lets `work` run and counts the time until it first waits: what a handler does after that is little, and what others do
+/// meanwhile is not its work. Its output, and how long the connection rests for it.
+pub async fn charged<T>(payer: Option<Payer>, work: impl Future<Output = T>) -> (T, Duration) {
+    let Some(Payer { broker, peer, client_id }) = payer else { return (work.await, Duration::ZERO) };
+    let mut work = pin!(work);
+    let mut used = None;
+    let output = poll_fn(|cx| {
+        let began = Instant::now();
+        let poll = work.as_mut().poll(cx);
+        used.get_or_insert_with(|| began.elapsed());
+        poll
+    });
+    let output = output.await;
+    let client_id = client_id.as_ref().map_or("", |id| id.as_str());
+    (output, charge(&broker, &peer, client_id, Rate::Time, used.unwrap_or_default().as_secs_f64()))
 }

@@ -44,6 +44,9 @@ pub trait Message: Sized {
     /// Appends the message to `out`; refuses values that `version` cannot carry.
     fn encode(&self, out: &mut Encoder, version: i16) -> Result<(), EncodeError>;
 
+    /// Tells the client how long its connection rests; nothing where the message has no field for it.
+    fn set_throttle_time_ms(&mut self, _throttle_time_ms: i32) {}
+
     /// Reads a message that its own version precedes, as clients and coordinators store data messages.
     fn decode_prefixed(bytes: Bytes) -> Result<(i16, Self), DecodeError> {
         let mut input = Decoder::new(bytes);

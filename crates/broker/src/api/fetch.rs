@@ -127,8 +127,6 @@ pub(super) async fn handle(ctx: &Context, request: FetchRequest) -> Answer {
     let mut answer = compose(ctx, turn, results);
     let bytes = answer.records.iter().map(Filling::len).sum();
     answer.rest = ctx.charge(Rate::Fetched, bytes);
-    // Bounded by the longest rest, which is seconds.
-    answer.response.throttle_time_ms = i32::try_from(answer.rest.as_millis()).unwrap_or(i32::MAX);
     if let Some(turn) = taken.turn.take() {
         ctx.broker.fetch_sessions.end(turn, ctx.now_ms);
     }

@@ -6,12 +6,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use protocol::codec::{EncodeError, Message, Request};
 use protocol::{ApiKey, DecodeError, Decoder, Slices, frame};
 
 use crate::connection::writer::Reply;
-use crate::context::Context;
+use crate::context::{Context, charged};
 
 mod alter_client_quotas;
 mod alter_configs;
@@ -139,20 +140,33 @@ fn encode(call: Call, response: &impl Message) -> Result<Slices, Failure> {
     Ok(out.finish())
 }
 
+/// How a rest is told. It is bounded by the longest, which is seconds.
+fn milliseconds(rest: Duration) -> i32 {
+    i32::try_from(rest.as_millis()).unwrap_or(i32::MAX)
+}
+
 async fn answer<Q, H>(ctx: Context, call: Call, input: Decoder, handle: H) -> Answer
 where
     Q: Request,
     H: AsyncFnOnce(&Context, Q) -> Q::Response,
 {
-    let request = decode(call, input)?;
-    let response = handle(&ctx, request).await;
-    Ok(Reply::new(encode(call, &response)?, []))
+    let work = async { Ok(handle(&ctx, decode(call, input)?).await) };
+    let (response, rest) = charged(ctx.payer(), work).await;
+    let mut response = response?;
+    response.set_throttle_time_ms(milliseconds(rest));
+    Ok(Reply::new(encode(call, &response)?, []).resting(rest))
 }
 
 async fn answer_produce(ctx: Context, call: Call, input: Decoder) -> Answer {
-    let produce::Produced { outcome, rest } = produce::handle(&ctx, decode(call, input)?).await;
+    let work = async { Ok(produce::handle(&ctx, decode(call, input)?).await) };
+    let (produced, for_time) = charged(ctx.payer(), work).await;
+    let produce::Produced { outcome, rest } = produced?;
+    let rest = rest.max(for_time);
     let reply = match outcome {
-        produce::Outcome::Answer(response) => Reply::new(encode(call, &response)?, []),
+        produce::Outcome::Answer(mut response) => {
+            response.throttle_time_ms = milliseconds(rest);
+            Reply::new(encode(call, &response)?, [])
+        }
         produce::Outcome::Silence => Reply::silence(),
         produce::Outcome::Hangup => return Err(Failure::Unacknowledged),
     };
@@ -160,7 +174,11 @@ async fn answer_produce(ctx: Context, call: Call, input: Decoder) -> Answer {
 }
 
 async fn answer_fetch(ctx: Context, call: Call, input: Decoder) -> Answer {
-    let fetch::Answer { response, records, rest } = fetch::handle(&ctx, decode(call, input)?).await;
+    let work = async { Ok(fetch::handle(&ctx, decode(call, input)?).await) };
+    let (answer, for_time) = charged(ctx.payer(), work).await;
+    let fetch::Answer { mut response, records, rest } = answer?;
+    let rest = rest.max(for_time);
+    response.throttle_time_ms = milliseconds(rest);
     Ok(Reply::new(encode(call, &response)?, records).resting(rest))
 }
 

@@ -26,7 +26,6 @@ use crate::api::{self, Answer, Call, Failure};
 use crate::broker::Broker;
 use crate::clock;
 use crate::context::{Context, Peer};
-use crate::quota::Rate;
 use deadline::Deadline;
 use reader::{FrameReader, Next};
 use transport::Transport;
@@ -239,18 +238,13 @@ impl<S: Transport> Session<S> {
         let ctx = Context {
             broker: Arc::clone(&self.broker),
             peer: Arc::clone(&self.peer),
-            client_id: client_id.clone(),
+            client_id,
             version,
             now_ms: clock::now_ms(),
             stop: self.stop.clone(),
         };
         let mut answering = api::dispatch(ctx, call, body);
         let first = poll_once(&mut answering).await;
-        // Waits are not counted: what a handler does after one is little, and what others do meanwhile is not its work.
-        let used = started.elapsed().as_secs_f64();
-        let peer = &self.peer;
-        let name = client_id.as_ref().map_or("", |id| id.as_str());
-        let rest = self.broker.quotas.charge(Rate::Time, peer.principal.name(), name, used, Instant::now());
         let answer: Answer = match first {
             Some(answer) => answer,
             None => {
@@ -260,7 +254,7 @@ impl<S: Transport> Session<S> {
         };
         self.broker.metrics.request(key, started.elapsed().as_secs_f64());
         let reply = answer?;
-        let rest = rest.max(reply.rest());
+        let rest = reply.rest();
         self.outbox.push(reply);
         Ok(rest)
     }

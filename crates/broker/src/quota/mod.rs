@@ -115,9 +115,15 @@ impl Quotas {
         *rules = Arc::new(new);
     }
 
+    /// Whether anybody has a quota.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.any.load(Ordering::Acquire)
+    }
+
     /// The rule that counts for this client, as a rate in a second and whose use it limits.
     fn rule(&self, rate: Rate, user: &str, client_id: &str) -> Option<(f64, Entity)> {
-        if !self.any.load(Ordering::Acquire) {
+        if !self.any() {
             return None;
         }
         let rules = Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner));

@@ -4,12 +4,18 @@ use std::time::{Duration, Instant};
 
 use protocol::ErrorCode;
 use protocol::batch::{self, Builder, Compression};
+use protocol::codec::Request;
 use protocol::messages::alter_client_quotas::{self as alter_quotas, AlterClientQuotasRequest, OpData};
+use protocol::messages::api_versions::ApiVersionsRequest;
 use protocol::messages::describe_client_quotas::{ComponentData, DescribeClientQuotasRequest};
+use protocol::messages::describe_cluster::DescribeClusterRequest;
 use protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
+use protocol::messages::describe_quorum::DescribeQuorumRequest;
 use protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
+use protocol::messages::metadata::MetadataRequest;
+use protocol::messages::{HeartbeatRequest, ListGroupsRequest};
 
 use super::client::{Client, batch, build, code, fetch_request, produce_request, values};
 use super::process::Broker;
@@ -214,4 +220,38 @@ fn who_is_beyond_a_quota_rests_and_nobody_else_does() {
     assert_eq!(quota(&mut other, CLIENT_ID, "consumer_byte_rate", None), 0);
     assert_eq!(quotas(&mut other, CLIENT_ID), []);
     assert_eq!(other.call(9, &produce_request("t", 0, large(), -1)).throttle_time_ms, 0);
+}
+
+/// What a client is told after a request of this kind. Each has a connection of its own: a connection rests, and the
+/// client id is what is beyond its quota.
+fn told<Q: Request>(broker: &Broker, version: i16, request: &Q, of: impl Fn(Q::Response) -> i32) -> i32 {
+    of(Client::connect(broker).call(version, request))
+}
+
+#[test]
+fn every_answer_tells_of_the_rest_that_follows_it() {
+    let broker = Broker::start(&[]);
+    let mut client = Client::connect(&broker);
+    assert_eq!(client.create("t", 1, &[]), 0);
+    let metadata = MetadataRequest { topics: None, ..MetadataRequest::default() };
+    assert_eq!(told(&broker, 9, &metadata, |it| it.throttle_time_ms), 0, "no quota yet");
+    // A hundred-thousandth of a percent: what any request takes must be rested off for seconds.
+    assert_eq!(quota(&mut client, "test", "request_percentage", Some(0.000_01)), 0);
+    let produce = || produce_request("t", 0, batch(&["a"]), -1);
+    let fetch = fetch_request("t", 0, 0, 0);
+    for (what, throttle_time_ms) in [
+        ("Metadata", told(&broker, 12, &metadata, |it| it.throttle_time_ms)),
+        ("Produce", told(&broker, 9, &produce(), |it| it.throttle_time_ms)),
+        ("Fetch", told(&broker, 11, &fetch, |it| it.throttle_time_ms)),
+        ("ApiVersions", told(&broker, 1, &ApiVersionsRequest::default(), |it| it.throttle_time_ms)),
+        ("ListGroups", told(&broker, 4, &ListGroupsRequest::default(), |it| it.throttle_time_ms)),
+        ("DescribeCluster", told(&broker, 0, &DescribeClusterRequest::default(), |it| it.throttle_time_ms)),
+        ("Heartbeat", told(&broker, 4, &HeartbeatRequest::default(), |it| it.throttle_time_ms)),
+    ] {
+        assert!(throttle_time_ms > 0, "{what}");
+    }
+    // These versions have no place for it, and are answered all the same.
+    told(&broker, 0, &ApiVersionsRequest::default(), |it| it.throttle_time_ms);
+    told(&broker, 0, &DescribeQuorumRequest::default(), |_| 0);
+    assert!(broker.metric(r#"penstock_broker_throttled_requests_total{quota="request_percentage"}"#) >= 8.0);
 }

@@ -205,6 +205,10 @@ impl Message for AlterPartitionReassignmentsResponse {
     fn encode(&self, out: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         self.encode(out, version)
     }
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.throttle_time_ms = throttle_time_ms;
+    }
 }
 
 impl AlterPartitionReassignmentsResponse {

@@ -181,6 +181,11 @@ fn range(versions: Versions) -> String {
     }
 }
 
+/// The field of a response by which a client learns that it asks too much.
+fn is_throttle_time(field: &Field) -> bool {
+    field.name == "ThrottleTimeMs"
+}
+
 /// `decode` and `encode` of a whole message, and the traits that let generic code call them.
 fn entry_points(message: &Message) -> String {
     let name = &message.name;
@@ -216,9 +221,18 @@ fn entry_points(message: &Message) -> String {
 
             fn encode(&self, out: &mut Encoder, version: i16) -> Result<(), EncodeError> {{
                 self.encode(out, version)
-            }}
-        }}\n\n"
+            }}\n"
     );
+    if message.structs.first().is_some_and(|part| part.fields.iter().any(is_throttle_time)) {
+        text.push_str(
+            "
+            fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+                self.throttle_time_ms = throttle_time_ms;
+            }
+            ",
+        );
+    }
+    text.push_str("}\n\n");
     if message.kind == Kind::Request {
         let stem = name.strip_suffix("Request").unwrap_or(name);
         let _ = writeln!(
