@@ -1,16 +1,16 @@
 //! Load generators that cost next to nothing, so that the broker and not the client is the limit: produce requests are
 //! encoded once, with their batches and checksums, and sent again and again.
 
-use std::net::SocketAddr;
-use std::sync::mpsc::sync_channel;
-use std::thread;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use protocol::Str;
 use protocol::batch::{Builder, Compression};
 use protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{clock, process, wire};
 
@@ -82,7 +82,8 @@ pub(crate) struct Replayed {
     pub took: Duration,
 }
 
-/// Sends `requests` requests over each of `connections` connections, with at most `in_flight` open on each.
+/// Sends `requests` requests over each of `connections` connections, with at most `in_flight` open on each. One thread
+/// serves all of them and sends whatever a window allows in one write, as a client does that is faster than its broker.
 pub(crate) fn replay(
     addr: SocketAddr,
     topic: &str,
@@ -93,46 +94,115 @@ pub(crate) fn replay(
 ) -> Result<Replayed> {
     let frame = shape.request(topic)?;
     first(&mut wire::Connection::open(addr)?, &frame)?;
+    let window = frame.repeat(in_flight);
+    let mut pipes = (0..connections)
+        .map(|_| Pipe::open(addr, &window, in_flight as u64, requests))
+        .collect::<Result<Vec<_>>>()?;
+    let mut room = vec![0; ROOM_BYTES];
     let started = clock::now();
-    let workers: Vec<_> = (0..connections)
-        .map(|_| {
-            let frame = frame.clone();
-            thread::spawn(move || one_connection(addr, &frame, in_flight, requests))
-        })
-        .collect();
-    for worker in workers {
-        worker.join().map_err(|_| anyhow!("a generator thread panicked"))??;
+    while pipes.iter().any(|pipe| !pipe.is_done()) {
+        let mut moved = false;
+        for pipe in &mut pipes {
+            moved |= pipe.receive(&mut room)?;
+            moved |= pipe.send()?;
+        }
+        if !moved {
+            wait(&pipes)?;
+        }
     }
     Ok(Replayed { requests: requests * connections as u64, took: started.elapsed() })
 }
 
-/// One thread writes, one reads; a bounded channel between them is the window of open requests.
-fn one_connection(addr: SocketAddr, frame: &[u8], in_flight: usize, requests: u64) -> Result<()> {
-    let mut reader = wire::Connection::open(addr)?;
-    let mut writer = reader.split()?;
-    let (open, opened) = sync_channel::<()>(in_flight.saturating_sub(1));
-    thread::scope(|scope| {
-        let receiving = scope.spawn(move || -> Result<()> {
-            let mut response = Vec::new();
-            for number in 0..requests {
-                opened.recv().context("the writer stopped")?;
-                reader.receive(&mut response)?;
-                // Every response costs the generator time: the first and one in a thousand stand for the others.
-                if number % 1_000 == 0 {
-                    check(&response)?;
-                }
+/// What is received at once: many responses.
+const ROOM_BYTES: usize = 64 * 1024;
+
+/// One connection of the generator.
+struct Pipe<'a> {
+    stream: TcpStream,
+    /// As many requests as may be open, one behind the other; sending goes round and round in it.
+    window: &'a [u8],
+    in_flight: u64,
+    requests: u64,
+    sent_bytes: u64,
+    answered: u64,
+    /// The beginning of a response whose end is not there yet.
+    begun: Vec<u8>,
+}
+
+impl<'a> Pipe<'a> {
+    fn open(addr: SocketAddr, window: &'a [u8], in_flight: u64, requests: u64) -> Result<Pipe<'a>> {
+        let stream = TcpStream::connect(addr).with_context(|| format!("connect to {addr}"))?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        Ok(Pipe { stream, window, in_flight, requests, sent_bytes: 0, answered: 0, begun: Vec::new() })
+    }
+
+    fn is_done(&self) -> bool {
+        self.answered == self.requests
+    }
+
+    /// How many bytes may be sent now.
+    fn allowed(&self) -> u64 {
+        let frame = self.window.len() as u64 / self.in_flight;
+        (self.answered + self.in_flight).min(self.requests) * frame - self.sent_bytes
+    }
+
+    /// Sends what the window and the socket allow; whether that was anything.
+    fn send(&mut self) -> Result<bool> {
+        let mut any = false;
+        loop {
+            let at = (self.sent_bytes % self.window.len() as u64) as usize;
+            let end = self.window.len().min(at.saturating_add(usize::try_from(self.allowed())?));
+            if at == end {
+                return Ok(any);
             }
-            Ok(())
-        });
-        for _ in 0..requests {
-            if open.send(()).is_err() {
-                break;
+            match self.stream.write(&self.window[at..end]) {
+                Ok(sent) => self.sent_bytes += sent as u64,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(any),
+                Err(error) => return Err(error).context("send a request"),
             }
-            writer.send(frame)?;
+            any = true;
         }
-        drop(open);
-        receiving.join().map_err(|_| anyhow!("a reading thread panicked"))?
-    })
+    }
+
+    /// Takes the responses that are there; whether that was anything.
+    fn receive(&mut self, room: &mut [u8]) -> Result<bool> {
+        let received = match self.stream.read(room) {
+            Ok(0) => bail!("the broker closed a connection"),
+            Ok(received) => received,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error).context("wait for a response"),
+        };
+        self.begun.extend_from_slice(&room[..received]);
+        let mut at = 0;
+        while let Some((length, rest)) = self.begun[at..].split_first_chunk() {
+            let length = usize::try_from(i32::from_be_bytes(*length)).context("a negative length")?;
+            let Some(response) = rest.get(..length) else { break };
+            // Every check costs the generator time: the first and one in a thousand stand for the others.
+            if self.answered.is_multiple_of(1_000) {
+                check(response)?;
+            }
+            self.answered += 1;
+            at += 4 + length;
+        }
+        self.begun.drain(..at);
+        Ok(true)
+    }
+}
+
+/// Waits until a connection has something to receive, or room for what it may send.
+fn wait(pipes: &[Pipe<'_>]) -> Result<()> {
+    let limit = Timespec::try_from(wire::RESPONSE_LIMIT)?;
+    let mut waits: Vec<PollFd<'_>> = pipes
+        .iter()
+        .filter(|pipe| !pipe.is_done())
+        .map(|pipe| {
+            let room = if pipe.allowed() > 0 { PollFlags::OUT } else { PollFlags::empty() };
+            PollFd::new(&pipe.stream, PollFlags::IN | room)
+        })
+        .collect();
+    ensure!(poll(&mut waits, Some(&limit))? > 0, "no response within {:?}", wire::RESPONSE_LIMIT);
+    Ok(())
 }
 
 /// Sends a request until it is taken. Apache Kafka names the leaders of a fresh topic a moment before they lead.

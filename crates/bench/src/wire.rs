@@ -14,7 +14,7 @@ use protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, Metada
 use protocol::{Message, Request, Str};
 
 /// A response must come within this time; Apache Kafka may pause for seconds when its disk is busy.
-const RESPONSE_LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const RESPONSE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Responses above this size are a mistake here: no generator asks for more.
 const MAX_RESPONSE_BYTES: usize = 64 << 20;

@@ -7,7 +7,8 @@
 //!
 //! A run changes nothing of what each request is told. What is in it was judged as if everything before it had been
 //! written; where that cannot be said without looking (a batch that does not plainly follow the one before it, a
-//! segment that ends), the run ends and is written first.
+//! segment that ends), the run ends and is written first. Only the limit of a segment's index is looked at between runs
+//! and not within them; a run adds a few entries at most.
 
 use std::io::IoSlice;
 

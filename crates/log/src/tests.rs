@@ -7,3 +7,4 @@ mod fixture;
 mod model;
 mod power;
 mod rig;
+mod runs;

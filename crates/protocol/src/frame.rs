@@ -106,6 +106,15 @@ impl RequestHeader {
     }
 }
 
+/// Length of [`request_start`].
+pub const REQUEST_START_BYTES: usize = 4;
+
+/// The bytes with which a request of this key and version begins, behind its length.
+pub fn request_start(key: ApiKey, version: i16) -> [u8; REQUEST_START_BYTES] {
+    let ([a, b], [c, d]) = (key.code().to_be_bytes(), version.to_be_bytes());
+    [a, b, c, d]
+}
+
 /// Starts a response: length prefix and header are written, the body follows.
 pub fn response(key: ApiKey, version: i16, correlation_id: i32) -> Result<Encoder, EncodeError> {
     let mut out = Encoder::framed();

@@ -57,6 +57,7 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod produced_batch;
 mod push_telemetry;
 pub(crate) mod refused;
 mod sync_group;
@@ -114,8 +115,18 @@ pub enum Failure {
 /// What to send; nothing ([`Reply::silence`]) if the request wants no answer.
 pub type Answer = Result<Reply, Failure>;
 
-/// A request on its way to an answer.
-pub type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
+/// Requests on their way to their answers.
+pub type Answering = Pin<Box<dyn Future<Output = Vec<Answer>> + Send>>;
+
+/// A request whose head was read.
+pub struct Asked {
+    /// Its surroundings.
+    pub ctx: Context,
+    /// What it asks for.
+    pub call: Call,
+    /// Its body.
+    pub input: Decoder,
+}
 
 /// Which request an answer belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -145,7 +156,7 @@ fn milliseconds(rest: Duration) -> i32 {
     i32::try_from(rest.as_millis()).unwrap_or(i32::MAX)
 }
 
-async fn answer<Q, H>(ctx: Context, call: Call, input: Decoder, handle: H) -> Answer
+async fn answer<Q, H>(Asked { ctx, call, input }: Asked, handle: H) -> Answer
 where
     Q: Request,
     H: AsyncFnOnce(&Context, Q) -> Q::Response,
@@ -157,23 +168,43 @@ where
     Ok(Reply::new(encode(call, &response)?, []).resting(rest))
 }
 
-async fn answer_produce(ctx: Context, call: Call, input: Decoder) -> Answer {
-    let work = async { Ok(produce::handle(&ctx, decode(call, input)?).await) };
-    let (produced, for_time) = charged(ctx.payer(), work).await;
-    let produce::Produced { outcome, rest } = produced?;
-    let rest = rest.max(for_time);
-    let reply = match outcome {
-        produce::Outcome::Answer(mut response) => {
-            response.throttle_time_ms = milliseconds(rest);
-            Reply::new(encode(call, &response)?, [])
+/// Answers Produce requests that one connection sent, in their order. The first that cannot be answered is the last that
+/// is looked at. All of them rest for the time that they took together.
+async fn answer_produce(run: Vec<Asked>) -> Vec<Answer> {
+    let payer = run.first().and_then(|first| first.ctx.payer());
+    let mut calls = Vec::with_capacity(run.len());
+    let mut failure = None;
+    let work = async {
+        let mut requests = Vec::with_capacity(run.len());
+        for Asked { ctx, call, input } in run {
+            match decode(call, input) {
+                Ok(request) => requests.push((ctx, request)),
+                Err(error) => {
+                    failure = Some(Err(error));
+                    break;
+                }
+            }
+            calls.push(call);
         }
-        produce::Outcome::Silence => Reply::silence(),
-        produce::Outcome::Hangup => return Err(Failure::Unacknowledged),
+        produce::handle(requests).await
     };
-    Ok(reply.resting(rest))
+    let (produced, for_time) = charged(payer, work).await;
+    let answer = |(call, produce::Produced { outcome, rest }): (Call, _)| {
+        let rest = rest.max(for_time);
+        let reply = match outcome {
+            produce::Outcome::Answer(mut response) => {
+                response.throttle_time_ms = milliseconds(rest);
+                Reply::new(encode(call, &response)?, [])
+            }
+            produce::Outcome::Silence => Reply::silence(),
+            produce::Outcome::Hangup => return Err(Failure::Unacknowledged),
+        };
+        Ok(reply.resting(rest))
+    };
+    calls.into_iter().zip(produced).map(answer).chain(failure).collect()
 }
 
-async fn answer_fetch(ctx: Context, call: Call, input: Decoder) -> Answer {
+async fn answer_fetch(Asked { ctx, call, input }: Asked) -> Answer {
     let work = async { Ok(fetch::handle(&ctx, decode(call, input)?).await) };
     let (answer, for_time) = charged(ctx.payer(), work).await;
     let fetch::Answer { mut response, records, rest } = answer?;
@@ -182,33 +213,53 @@ async fn answer_fetch(ctx: Context, call: Call, input: Decoder) -> Answer {
     Ok(Reply::new(encode(call, &response)?, records).resting(rest))
 }
 
+async fn alone(answer: impl Future<Output = Answer>) -> Vec<Answer> {
+    vec![answer.await]
+}
+
 macro_rules! apis {
     ($($key:ident => $module:ident,)*) => {
         /// Every API that is answered.
         pub const SERVED: &[Api] = &[produce::API, fetch::API, $($module::API),*];
 
-        /// Starts answering a request. Each API's future has a box of its own size, so that an idle connection does
-        /// not pay for the largest.
-        #[must_use]
-        pub fn dispatch(ctx: Context, call: Call, input: Decoder) -> Answering {
-            if !serves(call) {
-                return Box::pin(std::future::ready(refused::answer(call, input)));
-            }
-            match call.key {
-                ApiKey::Produce => Box::pin(answer_produce(ctx, call, input)),
-                ApiKey::Fetch => Box::pin(answer_fetch(ctx, call, input)),
-                $(ApiKey::$key => Box::pin(answer(ctx, call, input, $module::handle)),)*
-                _ => Box::pin(std::future::ready(refused::answer(call, input))),
+        /// Starts answering a request that does not run with others. Each API's future has a box of its own size, so
+        /// that an idle connection does not pay for the largest.
+        fn dispatch(asked: Asked) -> Answering {
+            let Call { key, version, .. } = asked.call;
+            match key {
+                ApiKey::Fetch if serves(key, version) => Box::pin(alone(answer_fetch(asked))),
+                $(ApiKey::$key if serves(key, version) => Box::pin(alone(answer(asked, $module::handle))),)*
+                _ => Box::pin(std::future::ready(vec![refused::answer(asked.call, asked.input)])),
             }
         }
     };
 }
 
+/// Starts answering requests that one connection sent, in their order: several that run together ([`runs_together`]),
+/// or one. There is an answer for each, except behind one that failed.
+#[must_use]
+pub fn answer_run(mut run: Vec<Asked>) -> Answering {
+    match run.pop() {
+        None => Box::pin(std::future::ready(Vec::new())),
+        Some(last) if runs_together(last.call.key, last.call.version) => {
+            run.push(last);
+            Box::pin(answer_produce(run))
+        }
+        Some(only) => dispatch(only),
+    }
+}
+
+/// Whether requests of this kind are answered together where several are there.
+#[must_use]
+pub fn runs_together(key: ApiKey, version: i16) -> bool {
+    key == ApiKey::Produce && serves(key, version)
+}
+
 /// Whether there is a handler for this version. Some versions of old clients are served without being advertised.
-fn serves(call: Call) -> bool {
-    SERVED.iter().find(|api| api.key == call.key).is_some_and(|api| {
-        let lowest = api.min.min(call.key.served_versions().lowest);
-        (lowest..=api.max).contains(&call.version)
+fn serves(key: ApiKey, version: i16) -> bool {
+    SERVED.iter().find(|api| api.key == key).is_some_and(|api| {
+        let lowest = api.min.min(key.served_versions().lowest);
+        (lowest..=api.max).contains(&version)
     })
 }
 

@@ -1,34 +1,32 @@
 //! Produce, key 0: the batches of a request go to their logs as they came.
 //!
+//! Requests that a connection has ready at the same time are answered as a run: each is judged and answered by itself,
+//! in order, and what they bring to the same partition is written together ([`Partition::append_run`]).
+//!
 //! Versions: 3 is the first with record batches; 0 to 2 carry message sets of old producers, which are turned into
 //! batches. 7 is the first that may be compressed with zstd, 8 answers with messages, 13 names topics by id alone.
 //! With `acks=0` there is no answer; a failure then closes the connection, the only way to tell such a producer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use log::Origin;
-use protocol::batch::{self, Batch, BatchError, Builder, Checks, Compression, Header};
 use protocol::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
     ProduceResponse, TopicProduceResponse,
 };
 use protocol::{ApiKey, ErrorCode, Str};
 
-use super::Api;
-use crate::config::TopicConfig;
+use super::{Api, produced_batch};
 use crate::context::Context;
 use crate::durable::Durable;
-use crate::partition::{Appended, Refusal};
+use crate::partition::{Appended, Partition, Refusal};
 use crate::quota::Rate;
 use crate::topics::Topic;
 
 pub(super) const API: Api = Api::new(ApiKey::Produce, 0, 13);
 
-/// The first version whose records are batches (magic 2).
-const FIRST_WITH_BATCHES: i16 = 3;
-/// The first version that may carry zstd.
-const FIRST_WITH_ZSTD: i16 = 7;
 /// The first version that names topics by id alone.
 const FIRST_WITH_IDS: i16 = 13;
 
@@ -48,84 +46,146 @@ pub(super) enum Outcome {
     Hangup,
 }
 
-pub(super) async fn handle(ctx: &Context, request: ProduceRequest) -> Produced {
-    let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
-    let bytes = partitions.filter_map(|partition| partition.records.as_ref()).map(Bytes::len).sum();
-    let rest = ctx.charge(Rate::Produced, bytes);
-    let mut outcome = append_all(ctx, request).await;
-    if let Outcome::Answer(response) = &mut outcome {
-        // Bounded by the longest rest, which is seconds.
-        response.throttle_time_ms = i32::try_from(rest.as_millis()).unwrap_or(i32::MAX);
+/// Answers requests that one connection sent, in their order.
+pub(super) async fn handle(run: Vec<(Context, ProduceRequest)>) -> Vec<Produced> {
+    let mut batches = Vec::new();
+    let mut drafts: Vec<Draft> = Vec::with_capacity(run.len());
+    for (ctx, request) in run {
+        let draft = Draft::new(ctx, request, drafts.len(), &mut batches);
+        drafts.push(draft);
     }
-    Produced { outcome, rest }
-}
-
-async fn append_all(ctx: &Context, request: ProduceRequest) -> Outcome {
-    let acks = request.acks;
-    let mut waiting: Vec<(usize, usize, Durable)> = Vec::new();
-    let mut responses = Vec::with_capacity(request.topic_data.len());
-    let mut failed = false;
-    for (topic_at, data) in request.topic_data.into_iter().enumerate() {
-        let topic = if ctx.version >= FIRST_WITH_IDS {
-            ctx.broker.topics.by_id(data.topic_id).ok_or(ErrorCode::UnknownTopicId)
-        } else {
-            ctx.broker.topics.by_name(&data.name).ok_or(ErrorCode::UnknownTopicOrPartition)
-        };
-        let mut partitions = Vec::with_capacity(data.partition_data.len());
-        for (partition_at, partition) in data.partition_data.into_iter().enumerate() {
-            let index = partition.index;
-            let appended = match &topic {
-                Ok(topic) => append(ctx, topic, acks, partition),
-                Err(code) => Err(Refusal::from(*code)),
-            };
-            partitions.push(match appended {
-                Ok(appended) => {
-                    if !appended.durable.is_kept() {
-                        waiting.push((topic_at, partition_at, appended.durable));
-                    }
-                    PartitionProduceResponse {
-                        index,
-                        base_offset: appended.base_offset,
-                        log_append_time_ms: appended.log_append_time_ms,
-                        log_start_offset: appended.log_start_offset,
-                        ..PartitionProduceResponse::default()
-                    }
-                }
-                Err(refusal) => {
-                    failed = true;
-                    refused(ctx, index, refusal)
-                }
-            });
-        }
-        responses.push(TopicProduceResponse {
-            name: data.name,
-            topic_id: data.topic_id,
-            partition_responses: partitions,
-        });
+    // The sort is stable: what goes to the same partition keeps its order.
+    batches.sort_by_key(|batch| Arc::as_ptr(&batch.partition).addr());
+    let mut waiting = Vec::new();
+    for same in batches.chunk_by(|one, other| Arc::ptr_eq(&one.partition, &other.partition)) {
+        append(same, &mut drafts, &mut waiting);
     }
-    if acks == 0 {
-        return if failed { Outcome::Hangup } else { Outcome::Silence };
-    }
-    for (topic, partition, durable) in waiting {
+    for (place, durable) in waiting {
         if let Err(code) = durable.wait().await {
-            let answer = &mut responses[topic].partition_responses[partition];
-            *answer = refused(ctx, answer.index, Refusal::from(code));
+            drafts[place.request].refuse(place, Refusal::from(code));
         }
     }
-    Outcome::Answer(ProduceResponse { responses, ..ProduceResponse::default() })
+    drafts.into_iter().map(Draft::finish).collect()
 }
 
-fn refused(ctx: &Context, index: i32, refusal: Refusal) -> PartitionProduceResponse {
-    ctx.broker.metrics.failed_produce.inc();
-    PartitionProduceResponse {
-        index,
-        error_code: refusal.code.code(),
-        base_offset: -1,
-        log_append_time_ms: -1,
-        log_start_offset: -1,
-        record_errors: record_errors(&refusal),
-        error_message: refusal.message.map(Str::from),
-        ..PartitionProduceResponse::default()
+/// Where in a run something stands: which request, which of its topics, which of the topic's partitions.
+#[derive(Clone, Copy)]
+struct Place {
+    request: usize,
+    topic: usize,
+    partition: usize,
+}
+
+/// A batch that is good and waits to be appended.
+struct Ready {
+    place: Place,
+    partition: Arc<Partition>,
+    bytes: Bytes,
+}
+
+/// Appends what a run brings to one partition.
+fn append(batches: &[Ready], drafts: &mut [Draft], waiting: &mut Vec<(Place, Durable)>) {
+    let (Some(first), Some(last)) = (batches.first(), batches.last()) else { return };
+    let now_ms = drafts[last.place.request].ctx.now_ms;
+    let bytes: Vec<Bytes> = batches.iter().map(|batch| batch.bytes.clone()).collect();
+    let mut places = batches.iter().map(|batch| (batch.place, batch.bytes.len()));
+    first.partition.append_run(&bytes, Origin::Client, now_ms, |appended| {
+        let Some((place, bytes)) = places.next() else { return };
+        let draft = &mut drafts[place.request];
+        match appended {
+            Ok(appended) => {
+                draft.accept(place, &appended, bytes);
+                if !appended.durable.is_kept() && draft.acks != 0 {
+                    waiting.push((place, appended.durable));
+                }
+            }
+            Err(refusal) => draft.refuse(place, refusal),
+        }
+    });
+}
+
+/// An answer in the making.
+struct Draft {
+    ctx: Context,
+    acks: i16,
+    rest: Duration,
+    topics: Vec<TopicProduceResponse>,
+    failed: bool,
+}
+
+impl Draft {
+    /// Looks at everything that a request brings; what is good is added to `ready`, the rest is refused already.
+    fn new(ctx: Context, request: ProduceRequest, number: usize, ready: &mut Vec<Ready>) -> Draft {
+        let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+        let bytes = partitions.filter_map(|partition| partition.records.as_ref()).map(Bytes::len).sum();
+        let rest = ctx.charge(Rate::Produced, bytes);
+        let topics = Vec::with_capacity(request.topic_data.len());
+        let mut draft = Draft { ctx, acks: request.acks, rest, topics, failed: false };
+        for data in request.topic_data {
+            let topic = if draft.ctx.version >= FIRST_WITH_IDS {
+                draft.ctx.broker.topics.by_id(data.topic_id).ok_or(ErrorCode::UnknownTopicId)
+            } else {
+                draft.ctx.broker.topics.by_name(&data.name).ok_or(ErrorCode::UnknownTopicOrPartition)
+            };
+            let empty = |data: &PartitionProduceData| PartitionProduceResponse {
+                index: data.index,
+                ..PartitionProduceResponse::default()
+            };
+            draft.topics.push(TopicProduceResponse {
+                name: data.name,
+                topic_id: data.topic_id,
+                partition_responses: data.partition_data.iter().map(empty).collect(),
+            });
+            for (at, partition) in data.partition_data.into_iter().enumerate() {
+                let place = Place { request: number, topic: draft.topics.len() - 1, partition: at };
+                let good = match &topic {
+                    Ok(topic) => check(&draft.ctx, topic, draft.acks, partition),
+                    Err(code) => Err(Refusal::from(*code)),
+                };
+                match good {
+                    Ok((partition, bytes)) => ready.push(Ready { place, partition, bytes }),
+                    Err(refusal) => draft.refuse(place, refusal),
+                }
+            }
+        }
+        draft
+    }
+
+    fn accept(&mut self, place: Place, appended: &Appended, bytes: usize) {
+        let answer = &mut self.topics[place.topic].partition_responses[place.partition];
+        answer.base_offset = appended.base_offset;
+        answer.log_append_time_ms = appended.log_append_time_ms;
+        answer.log_start_offset = appended.log_start_offset;
+        if appended.records > 0 {
+            let metrics = &self.ctx.broker.metrics;
+            metrics.messages_in.inc_by(appended.records.unsigned_abs());
+            metrics.bytes_in.inc_by(bytes as u64);
+        }
+    }
+
+    fn refuse(&mut self, place: Place, refusal: Refusal) {
+        self.failed = true;
+        self.ctx.broker.metrics.failed_produce.inc();
+        let answer = &mut self.topics[place.topic].partition_responses[place.partition];
+        *answer = PartitionProduceResponse {
+            index: answer.index,
+            error_code: refusal.code.code(),
+            base_offset: -1,
+            log_append_time_ms: -1,
+            log_start_offset: -1,
+            record_errors: record_errors(&refusal),
+            error_message: refusal.message.map(Str::from),
+            ..PartitionProduceResponse::default()
+        };
+    }
+
+    fn finish(self) -> Produced {
+        let outcome = match self.acks {
+            0 if self.failed => Outcome::Hangup,
+            0 => Outcome::Silence,
+            _ => Outcome::Answer(ProduceResponse { responses: self.topics, ..ProduceResponse::default() }),
+        };
+        Produced { outcome, rest: self.rest }
     }
 }
 
@@ -137,7 +197,13 @@ fn record_errors(refusal: &Refusal) -> Vec<BatchIndexAndErrorMessage> {
     refusal.records.iter().copied().map(error).collect()
 }
 
-fn append(ctx: &Context, topic: &Topic, acks: i16, data: PartitionProduceData) -> Result<Appended, Refusal> {
+/// Whether the records of one partition may be appended; to which, and as what bytes.
+fn check(
+    ctx: &Context,
+    topic: &Topic,
+    acks: i16,
+    data: PartitionProduceData,
+) -> Result<(Arc<Partition>, Bytes), Refusal> {
     if topic.is_internal() {
         return Err(Refusal::from(ErrorCode::InvalidTopicException));
     }
@@ -156,75 +222,6 @@ fn append(ctx: &Context, topic: &Topic, acks: i16, data: PartitionProduceData) -
         -1 => {}
         _ => return Err(Refusal::from(ErrorCode::InvalidRequiredAcks)),
     }
-    let records = data.records.unwrap_or_default();
-    let open_bytes = ctx.broker.config.limits.max_decompressed_bytes;
-    let batches = if ctx.version < FIRST_WITH_BATCHES {
-        super::legacy_produce::to_batch(&records, open_bytes)?
-    } else {
-        validate(ctx, settings, records)?
-    };
-    let batches = match settings.compression {
-        None => batches,
-        Some(codec) => recompressed(batches, codec, open_bytes)?,
-    };
-    let bytes = batches.len();
-    let appended = partition.append(&batches, Origin::Client, ctx.now_ms)?;
-    if appended.records > 0 {
-        let metrics = &ctx.broker.metrics;
-        metrics.messages_in.inc_by(appended.records.unsigned_abs());
-        metrics.bytes_in.inc_by(bytes as u64);
-    }
-    Ok(appended)
-}
-
-/// A valid batch as a topic with a codec of its own stores it: the same records, compressed anew unless they are already.
-/// The one case in which a producer's bytes are not the bytes in the log.
-fn recompressed(bytes: Bytes, codec: Compression, open_bytes: usize) -> Result<Bytes, Refusal> {
-    let bad = |error: BatchError| Refusal::new(error.code(), crate::partition::chain(&error));
-    let batch = Batch::parse(&bytes).map_err(bad)?;
-    if batch.header().compression().map_err(bad)? == codec {
-        return Ok(bytes);
-    }
-    let mut builder = Builder::replacing(batch.header(), codec);
-    for record in batch.records(open_bytes).map_err(bad)? {
-        builder.keep(&record.map_err(bad)?);
-    }
-    let failed = |error| Refusal::new(ErrorCode::UnknownServerError, format!("compressing failed: {error}"));
-    builder.build().map(BytesMut::freeze).map_err(failed)
-}
-
-/// Checks what a producer sent; the same bytes, unless a header claims a wrong largest timestamp.
-fn validate(ctx: &Context, settings: &TopicConfig, records: Bytes) -> Result<Bytes, Refusal> {
-    let invalid = |text: &str| Err(Refusal::new(ErrorCode::InvalidRecord, text));
-    let bad = |error: BatchError| {
-        let records = match &error {
-            BatchError::Record { index, .. } => vec![*index],
-            BatchError::KeysMissing { records } => records.clone(),
-            _ => Vec::new(),
-        };
-        Refusal { records, ..Refusal::new(error.code(), crate::partition::chain(&error)) }
-    };
-    let batch = Batch::parse(&records).map_err(bad)?;
-    if batch.bytes().len() != records.len() {
-        return invalid("a produce request carries exactly one batch for a partition");
-    }
-    let header: &Header = batch.header();
-    if header.is_transactional() {
-        return Err(Refusal::new(ErrorCode::InvalidTxnState, "this broker has no transactions yet"));
-    }
-    if header.compression().map_err(bad)? == Compression::Zstd && ctx.version < FIRST_WITH_ZSTD {
-        return Err(Refusal::from(ErrorCode::UnsupportedCompressionType));
-    }
-    let checks = Checks {
-        require_keys: settings.compact,
-        decompressed_max_bytes: ctx.broker.config.limits.max_decompressed_bytes,
-    };
-    let validated = batch::validate(&records, header, checks).map_err(bad)?;
-    if validated.max_timestamp_ms == header.max_timestamp || settings.log_append_time {
-        return Ok(records);
-    }
-    // Rare: a producer that does not know its own records. Lookups by time depend on the header.
-    let mut copy = BytesMut::from(&records[..]);
-    batch::set_max_timestamp(&mut copy, validated.max_timestamp_ms);
-    Ok(copy.freeze())
+    let bytes = produced_batch::to_store(ctx, settings, data.records.unwrap_or_default())?;
+    Ok((partition, bytes))
 }

@@ -18,14 +18,15 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use protocol::frame::{FrameError, RequestHeader};
+use protocol::frame::{self, FrameError, RequestHeader};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, Answer, Call, Failure};
+use crate::api::{self, Asked, Call, Failure};
 use crate::broker::Broker;
 use crate::clock;
 use crate::context::{Context, Peer};
+use crate::limits::Held;
 use deadline::Deadline;
 use reader::{FrameReader, Next};
 use transport::Transport;
@@ -37,6 +38,11 @@ const ANSWERS_TOGETHER: usize = 2;
 
 /// Answers that wait for company are written once they are so long; a bigger batch saves nothing and costs memory.
 const WRITE_AT_BYTES: usize = 64 * 1024;
+
+/// Requests that are answered as one run, and the length from which a run takes no further one. What a producer has
+/// open at once is usually less than either; more would keep the first waiting for its answer too long.
+const RUN_REQUESTS: usize = 8;
+const RUN_BYTES: usize = 512 * 1024;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +121,13 @@ where
     let connection = peer.connection;
     let host = peer.host;
     let mut session = Session::new(stream, broker, peer, stop);
-    let Err(ended) = session.run().await;
+    let Err(mut ended) = session.run().await;
+    if matches!(ended, Ended::Frame(_) | Ended::Failure(_))
+        // What was answered before is told nevertheless.
+        && let Err(error) = session.write().await
+    {
+        ended = error;
+    }
     match ended.reason() {
         None => {
             tracing::debug!(connection.id = connection, client.host = %host, reason = %ended, "connection ended")
@@ -164,8 +176,7 @@ impl<S: Transport> Session<S> {
                     self.read().await?
                 }
             };
-            // The body of an empty frame was refused by its length already.
-            let held = self.reader.held().or_else(|| self.broker.request_bytes.hold_now(frame.len()));
+            let held = self.hold(&frame);
             let rest = self.answer(frame).await?;
             drop(held);
             if self.outbox.len() >= WRITE_AT_BYTES || !rest.is_zero() {
@@ -182,15 +193,18 @@ impl<S: Transport> Session<S> {
         }
     }
 
+    /// Counts a frame against the budget of all connections while it is answered.
+    fn hold(&mut self, frame: &bytes::Bytes) -> Option<Held> {
+        self.reader.held().or_else(|| self.broker.request_bytes.hold_now(frame.len()))
+    }
+
     /// Waits for the next whole frame.
     async fn read(&mut self) -> Result<bytes::Bytes, Ended> {
         let limits = &self.broker.config.limits;
         let idle = Duration::from_millis(limits.connections_max_idle_ms);
         let stall = Duration::from_millis(limits.read_stall_ms);
-        let next = self
-            .reader
-            .next(&mut self.stream, &mut self.deadline, idle, stall, &self.peer, &self.stop)
-            .await;
+        let next =
+            self.reader.next(&mut self.stream, &mut self.deadline, idle, stall, &self.peer, &self.stop).await;
         match next {
             Ok(Next::Frame(frame)) => Ok(frame),
             Ok(Next::Closed) => Err(Ended::Closed),
@@ -216,9 +230,58 @@ impl<S: Transport> Session<S> {
         }
     }
 
-    /// Answers a request; returns for how long a quota wants no other.
+    /// Answers a request, and those behind it that run together with it and are there already; returns for how long a
+    /// quota wants no other.
     async fn answer(&mut self, frame: bytes::Bytes) -> Result<Duration, Ended> {
-        let (header, body) = match RequestHeader::decode(frame) {
+        let mut bytes = frame.len();
+        let Some(first) = self.asked(frame)? else { return Ok(Duration::ZERO) };
+        let Call { key, version, .. } = first.call;
+        let mut run = vec![first];
+        let mut held = Vec::new();
+        let mut broken = None;
+        if api::runs_together(key, version) {
+            let alike = frame::request_start(key, version);
+            while run.len() < RUN_REQUESTS && bytes < RUN_BYTES {
+                let Some(frame) = self.reader.buffered_alike(alike) else { break };
+                bytes += frame.len();
+                held.extend(self.hold(&frame));
+                match self.asked(frame) {
+                    Ok(asked) => run.extend(asked),
+                    // What came before it is answered first.
+                    Err(ended) => {
+                        broken = Some(ended);
+                        break;
+                    }
+                }
+            }
+        }
+        let requests = run.len();
+        let started = Instant::now();
+        let mut answering = api::answer_run(run);
+        let first = poll_once(&mut answering).await;
+        let answers = match first {
+            Some(answers) => answers,
+            None => {
+                self.write().await?;
+                answering.await
+            }
+        };
+        let took = started.elapsed().as_secs_f64();
+        for _ in 0..requests {
+            self.broker.metrics.request(key, took);
+        }
+        let mut rest = Duration::ZERO;
+        for answer in answers {
+            let reply = answer?;
+            rest = rest.max(reply.rest());
+            self.outbox.push(reply);
+        }
+        broken.map_or(Ok(rest), Err)
+    }
+
+    /// Reads the head of a request; `None` if it was of an unknown kind and is answered already.
+    fn asked(&mut self, frame: bytes::Bytes) -> Result<Option<Asked>, Ended> {
+        let (header, input) = match RequestHeader::decode(frame) {
             Ok(decoded) => decoded,
             Err(FrameError::UnknownKey { code, version, correlation_id }) => {
                 tracing::debug!(
@@ -228,13 +291,11 @@ impl<S: Transport> Session<S> {
                     "answered an unknown API key"
                 );
                 self.outbox.push(api::refused::unknown_key(correlation_id));
-                return Ok(Duration::ZERO);
+                return Ok(None);
             }
             Err(error) => return Err(Ended::Frame(error)),
         };
-        let started = Instant::now();
         let RequestHeader { key, version, correlation_id, client_id } = header;
-        let call = Call { key, version, correlation_id };
         let ctx = Context {
             broker: Arc::clone(&self.broker),
             peer: Arc::clone(&self.peer),
@@ -243,20 +304,7 @@ impl<S: Transport> Session<S> {
             now_ms: clock::now_ms(),
             stop: self.stop.clone(),
         };
-        let mut answering = api::dispatch(ctx, call, body);
-        let first = poll_once(&mut answering).await;
-        let answer: Answer = match first {
-            Some(answer) => answer,
-            None => {
-                self.write().await?;
-                answering.await
-            }
-        };
-        self.broker.metrics.request(key, started.elapsed().as_secs_f64());
-        let reply = answer?;
-        let rest = reply.rest();
-        self.outbox.push(reply);
-        Ok(rest)
+        Ok(Some(Asked { ctx, call: Call { key, version, correlation_id }, input }))
     }
 }
 

@@ -36,6 +36,10 @@ const AHEAD: usize = 8;
 /// The most that is reserved at once, so that huge frames do not run far ahead.
 const GROWTH_BYTES: usize = 1024 * 1024 + CHUNK_BYTES;
 
+/// The room of a client that sends faster than it is served: several of its requests are read at once then, and answered
+/// together. It comes out of the budget; where that has no more, or others wait for it, such a client has as much as others.
+const AMPLE_BYTES: usize = 512 * 1024;
+
 /// While others wait for the memory that unfinished frames hold, a frame must go on by [`PACE_BYTES`] in every such
 /// span or lose its connection. So nobody waits long for clients that stopped halfway, while a client with a megabit a
 /// second never notices, not even one whose packets were lost once and sent again.
@@ -77,11 +81,23 @@ pub(super) struct FrameReader {
     share: Option<Share>,
     /// The same of the frame that was handed out last.
     held: Option<Held>,
+    /// A read filled all the room that it had: there is more.
+    filled: bool,
+    /// What a buffer of [`AMPLE_BYTES`] has of the budget.
+    ample: Option<Held>,
 }
 
 impl FrameReader {
     pub(super) fn new(max_bytes: usize, budget: Arc<RequestBytes>) -> FrameReader {
-        FrameReader { buffer: BytesMut::new(), max_bytes, budget, share: None, held: None }
+        FrameReader {
+            buffer: BytesMut::new(),
+            max_bytes,
+            budget,
+            share: None,
+            held: None,
+            filled: false,
+            ample: None,
+        }
     }
 
     /// A frame that is in the buffer already.
@@ -94,6 +110,12 @@ impl FrameReader {
             }
             _ => Ok(None),
         }
+    }
+
+    /// The same, if it starts with these bytes. What is wrong with a frame shows itself when it is looked at alone.
+    pub(super) fn buffered_alike(&mut self, start: [u8; frame::REQUEST_START_BYTES]) -> Option<Bytes> {
+        let alike = self.buffer.get(LENGTH_BYTES..).is_some_and(|frame| frame.starts_with(&start));
+        if alike { self.buffered().ok().flatten() } else { None }
     }
 
     /// What the frame that was handed out last holds of the budget, if it was large.
@@ -170,10 +192,18 @@ impl FrameReader {
                 }
             }
             let missing = ahead.saturating_sub(self.buffer.len());
-            let room = (missing + LENGTH_BYTES).clamp(CHUNK_BYTES, GROWTH_BYTES.max(self.buffer.len()));
+            let mut room = (missing + LENGTH_BYTES).clamp(CHUNK_BYTES, GROWTH_BYTES.max(self.buffer.len()));
+            if self.ample.is_some() && self.budget.is_short() {
+                self.give_back();
+            } else if self.filled && self.ample.is_none() && !self.budget.is_short() {
+                self.ample = self.budget.hold_now(AMPLE_BYTES);
+            }
+            if self.ample.is_some() {
+                room = room.max(AMPLE_BYTES);
+            }
             let spare = self.buffer.capacity() - self.buffer.len();
             // Frames that are still in use keep the buffer from being used again, so the rest of it is used up first.
-            if spare < missing.clamp(SPARE_BYTES, room) {
+            if spare < missing.clamp(SPARE_BYTES, room) || self.buffer.is_empty() {
                 self.buffer.reserve(room);
             }
             let limit = match stalled_at {
@@ -183,17 +213,19 @@ impl FrameReader {
             let at = match pace {
                 _ if self.buffer.is_empty() => limit.min(Instant::now() + KEEP),
                 Some((until, _)) => limit.min(until),
+                // Others may come to need the room meanwhile.
+                None if self.ample.is_some() => limit.min(Instant::now() + PACE),
                 None => limit,
             };
             match self.read(stream, deadline, at, stopped.as_mut()).await {
-                Read::Some => {}
+                Read::Some => self.filled = self.buffer.len() == self.buffer.capacity(),
                 Read::End if self.buffer.is_empty() => return Ok(Next::Closed),
                 Read::End => return Err(ReadError::Io(io::ErrorKind::UnexpectedEof.into())),
                 Read::Failed(error) => return Err(ReadError::Io(error)),
                 Read::Stopped => return Ok(Next::Stopped),
                 Read::Late if at < limit && !self.buffer.is_empty() => {}
                 Read::Late if at < limit => {
-                    self.buffer = BytesMut::new();
+                    self.give_back();
                     match self.first_bytes(stream, deadline, limit, stopped.as_mut()).await {
                         Read::Some => {}
                         Read::End => return Ok(Next::Closed),
@@ -206,6 +238,13 @@ impl FrameReader {
                 Read::Late => return Ok(Next::Stalled),
             }
         }
+    }
+
+    /// Gives back the buffer but for what is in it.
+    fn give_back(&mut self) {
+        self.buffer = BytesMut::from(&self.buffer[..]);
+        self.ample = None;
+        self.filled = false;
     }
 
     /// Reads what is there into the room that the buffer has.

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use log::io::Disk;
-use log::{Extent, Known, LogConfig, Origin, PartitionLog, Read, StorageError};
+use log::{AppendInfo, Extent, Known, LogConfig, Origin, PartitionLog, Read, StorageError};
 use protocol::{ErrorCode, Str};
 use uuid::Uuid;
 
@@ -296,44 +296,63 @@ impl Partition {
         origin: Origin,
         now_ms: i64,
     ) -> Result<Appended, Refusal> {
+        let mut answer = None;
+        self.append_run(std::slice::from_ref(batches), origin, now_ms, |appended| answer = Some(appended));
+        answer.unwrap_or(Err(Refusal::from(ErrorCode::UnknownServerError)))
+    }
+
+    /// Appends what several requests bring, in their order and with as few writes as possible; tells what became of
+    /// each, in the same order.
+    pub fn append_run(
+        self: &Arc<Self>,
+        requests: &[Bytes],
+        origin: Origin,
+        now_ms: i64,
+        mut tell: impl FnMut(Result<Appended, Refusal>),
+    ) {
         let mut state = self.lock();
         let epoch = self.leader_epoch;
-        let appended =
-            self.with_log(&mut state, |log| log.append_as_leader(batches, epoch, origin, now_ms))?;
-        let info = match appended {
-            Ok(info) => info,
-            Err(log::AppendError::Storage(error)) => {
-                let code = self.storage.write_failed(&error);
-                return Err(Refusal::new(code, chain(&error)));
-            }
-            Err(error) => return Err(Refusal::new(error.code(), chain(&error))),
+        let appended = self.with_log(&mut state, |log| log.append_run(requests, epoch, origin, now_ms));
+        let appended = match appended {
+            Ok(appended) => appended,
+            Err(code) => return requests.iter().for_each(|_| tell(Err(Refusal::from(code)))),
         };
-        self.storage.write_succeeded();
-        let records = if info.duplicate { 0 } else { info.last_offset - info.base_offset + 1 };
-        state.unflushed_records += records;
+        let records =
+            |info: &AppendInfo| if info.duplicate { 0 } else { info.last_offset - info.base_offset + 1 };
+        state.unflushed_records += appended.iter().flatten().map(records).sum::<i64>();
         let flush = state.durability == Durability::Fsync || state.unflushed_records >= state.flush_messages;
         if flush {
             state.unflushed_records = 0;
         }
         // What must be on the disk before it is acknowledged must be there before it is read, too: a consumer must not
         // see what a loss of power takes back. The flush moves the high watermark then.
-        if state.durability == Durability::PageCache {
+        if state.durability == Durability::PageCache && appended.iter().any(Result::is_ok) {
             self.publish(&mut state);
         }
         drop(state);
-        let durable = if flush {
-            let target: Arc<dyn Target> = Arc::clone(self) as Arc<dyn Target>;
-            self.storage.flusher.flush(target)
-        } else {
-            Durable::already()
-        };
-        Ok(Appended {
-            base_offset: info.base_offset,
-            records,
-            log_append_time_ms: info.log_append_time_ms,
-            log_start_offset: info.log_start_offset,
-            durable,
-        })
+        for result in appended {
+            tell(match result {
+                Ok(info) => {
+                    self.storage.write_succeeded();
+                    Ok(Appended {
+                        base_offset: info.base_offset,
+                        records: records(&info),
+                        log_append_time_ms: info.log_append_time_ms,
+                        log_start_offset: info.log_start_offset,
+                        durable: if flush { self.flush() } else { Durable::already() },
+                    })
+                }
+                Err(log::AppendError::Storage(error)) => {
+                    Err(Refusal::new(self.storage.write_failed(&error), chain(&error)))
+                }
+                Err(error) => Err(Refusal::new(error.code(), chain(&error))),
+            });
+        }
+    }
+
+    /// Has everything that was appended put on the disk.
+    fn flush(self: &Arc<Self>) -> Durable {
+        self.storage.flusher.flush(Arc::clone(self) as Arc<dyn Target>)
     }
 
     /// Lets consumers read up to the end of the log.

@@ -14,6 +14,7 @@ mod hostile;
 mod path;
 mod process;
 mod restart;
+mod runs;
 mod scale;
 mod security;
 mod settings;
