@@ -33,4 +33,4 @@ pub use fleet::Fleet;
 pub use machine::Machine;
 pub use metrics::Metrics;
 pub use planner::Decision;
-pub use substrate::{Performed, Substrate, SubstrateError};
+pub use substrate::{Performed, Substrate, SubstrateError, one_listener};

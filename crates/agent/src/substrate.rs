@@ -13,6 +13,7 @@
 
 use std::future::Future;
 
+use model::action::BrokerSpec;
 use model::{Action, ClusterId, Observed, Reason};
 use thiserror::Error;
 
@@ -67,6 +68,21 @@ impl SubstrateError {
             cause = next.source();
         }
         sentence
+    }
+}
+
+/// Refuses what no substrate offers yet: more or fewer ways in than one, with client certificates. `offer` says in half a
+/// sentence what the substrate gives and what to do.
+///
+/// # Errors
+/// If the specification asks for something else.
+pub fn one_listener(spec: &BrokerSpec, offer: &str) -> Result<(), SubstrateError> {
+    match spec.listeners.as_slice() {
+        [_] => Ok(()),
+        listeners => Err(SubstrateError::Blocked {
+            reason: Reason::BadConfiguration,
+            message: format!("broker {} is to have {} listeners, and {offer}", spec.broker, listeners.len()),
+        }),
     }
 }
 

@@ -29,6 +29,9 @@ pub const FINGERPRINT: &str = "penstock.dev/spec";
 /// On a pod: digest of what only Kubernetes knows of its making (resources, authority).
 pub const MAKE: &str = "penstock.dev/make";
 
+/// On a pod: from when until when the certificate is valid that it was made with, as two times with a slash in between.
+pub const CERTIFICATE: &str = "penstock.dev/certificate";
+
 /// Name of everything that one broker has, except for its claim: pod, service, secret and configuration.
 #[must_use]
 pub fn broker_name(cluster: &str, broker: BrokerId) -> String {

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use model::Timestamp;
+use model::certificate::Validity;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
@@ -17,6 +18,7 @@ use rcgen::{
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+use x509_parser::extensions::ParsedExtension;
 
 /// How long an authority lives. Rotation replaces it long before; this only must not end first, since every client
 /// of a cluster would be cut off at the same instant.
@@ -92,6 +94,25 @@ impl Ca {
         &self.cert_pem
     }
 
+    /// Whether it is the authority that signed a certificate (PEM), by the name of the key in both. Enough to tell an
+    /// authority from its successor; no proof against somebody who wants to deceive.
+    #[must_use]
+    pub fn has_signed(&self, certificate_pem: &str) -> bool {
+        let key_id = |pem: &str, of_issuer: bool| -> Option<Vec<u8>> {
+            let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok()?;
+            let certificate = block.parse_x509().ok()?;
+            certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+                ParsedExtension::AuthorityKeyIdentifier(it) if of_issuer => {
+                    it.key_identifier.as_ref().map(|id| id.0.to_vec())
+                }
+                ParsedExtension::SubjectKeyIdentifier(id) if !of_issuer => Some(id.0.to_vec()),
+                _ => None,
+            })
+        };
+        let own = key_id(&self.cert_pem, false);
+        own.is_some() && own == key_id(certificate_pem, true)
+    }
+
     /// Its private key, PKCS#8 PEM.
     #[must_use]
     pub fn key_pem(&self) -> SecretString {
@@ -151,6 +172,15 @@ pub fn fingerprint_sha256(pem: &str) -> Result<String, PkiError> {
         return Err(PkiError::NoCertificate);
     }
     Ok(Sha256::digest(&block.contents).iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// When the first certificate of a PEM text is valid.
+pub fn validity(pem: &str) -> Result<Validity, PkiError> {
+    let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|_| PkiError::NoCertificate)?;
+    let certificate = block.parse_x509().map_err(|_| PkiError::NoCertificate)?;
+    let at = |time: x509_parser::time::ASN1Time| Timestamp(time.timestamp().saturating_mul(1_000));
+    let validity = certificate.validity();
+    Ok(Validity { from: at(validity.not_before), until: at(validity.not_after) })
 }
 
 fn new_key() -> Result<KeyPair, PkiError> {
@@ -258,6 +288,19 @@ mod tests {
         check_client(&ca, &client, NOW).unwrap();
         check_client(&other, &client, NOW).unwrap_err();
         check_server(&ca, &client, "app", NOW).unwrap_err();
+    }
+
+    #[test]
+    fn a_certificate_says_when_it_is_valid_and_who_signed_it() {
+        let ca = Ca::new("orders clients", NOW).unwrap();
+        let client = ca.issue_client("app", NOW, 90).unwrap();
+        let validity = validity(&client.cert_chain_pem).unwrap();
+        assert_eq!(validity.until, client.expires_at);
+        assert_eq!(NOW.since(validity.from), BACKDATE);
+        assert!(ca.has_signed(&client.cert_chain_pem));
+        assert!(!Ca::new("orders clients", NOW).unwrap().has_signed(&client.cert_chain_pem));
+        assert!(!ca.has_signed("no certificate"));
+        assert!(matches!(super::validity("no certificate"), Err(PkiError::NoCertificate)));
     }
 
     #[test]

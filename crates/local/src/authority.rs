@@ -6,14 +6,15 @@ use std::net::IpAddr;
 
 use keyring::pki::{Ca, PkiError};
 use model::Timestamp;
+use model::certificate::Validity;
 use secrecy::ExposeSecret;
 use thiserror::Error;
 
 use crate::files::{self, Mode};
 use crate::layout::{BrokerDir, ClusterDir};
 
-/// How long a broker's certificate is valid. It is made anew at every start of the broker, so this bounds for how long
-/// one process may run; two years and a quarter, which is also the longest that some TLS clients accept.
+/// How long a broker's certificate is valid: two years and a quarter, the longest that some TLS clients accept. It is made
+/// anew at every start of the broker; one that runs for two thirds of that time is restarted for it.
 const IDENTITY_VALID_DAYS: u32 = 825;
 
 #[derive(Debug, Error)]
@@ -46,14 +47,14 @@ fn load_or_create(cluster: &ClusterDir, name: &str, now: Timestamp) -> Result<Ca
     Ok(ca)
 }
 
-/// Gives a broker its certificate and key.
+/// Gives a broker its certificate and key. Returns when the certificate is valid.
 pub(crate) fn issue(
     cluster: &ClusterDir,
     cluster_name: &str,
     broker: &BrokerDir,
     host: IpAddr,
     now: Timestamp,
-) -> Result<(), AuthorityError> {
+) -> Result<Validity, AuthorityError> {
     let ca = load_or_create(cluster, cluster_name, now)?;
     let mut names = vec![host.to_string(), "localhost".to_owned()];
     for loopback in ["127.0.0.1", "::1"] {
@@ -64,5 +65,5 @@ pub(crate) fn issue(
     let identity = ca.issue_server(&names, now, IDENTITY_VALID_DAYS)?;
     let both = format!("{}{}", identity.cert_chain_pem, identity.key_pem.expose_secret());
     files::replace_quickly(&broker.identity(), both.as_bytes(), Mode::Secret)?;
-    Ok(())
+    Ok(Validity { from: now, until: identity.expires_at })
 }

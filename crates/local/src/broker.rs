@@ -116,8 +116,8 @@ impl Broker {
     pub(crate) async fn look(&self, host: IpAddr) -> Result<BrokerSeen, String> {
         let life = self.life.borrow().clone();
         let ports = self.ports();
-        let (process, readiness, spec) = match life {
-            Life::Never => (Process::Absent, Readiness::Unknown, None),
+        let (process, readiness, spec, certificate) = match life {
+            Life::Never => (Process::Absent, Readiness::Unknown, None, None),
             Life::Unexplained { what } => return Err(what),
             Life::Running { record, .. } => {
                 let readiness = match ports {
@@ -125,7 +125,7 @@ impl Broker {
                     None => Readiness::Unknown,
                 };
                 let process = Process::Running { incarnation: record.incarnation, since: record.started_at };
-                (process, readiness, Some(record.spec))
+                (process, readiness, Some(record.spec), record.certificate)
             }
             Life::Ended { record } => {
                 let unknown =
@@ -133,11 +133,11 @@ impl Broker {
                 let ended = record.ended.clone().unwrap_or_else(unknown);
                 let process =
                     Process::Exited { incarnation: record.incarnation, at: ended.at, exit: ended.exit };
-                (process, Readiness::Unknown, Some(record.spec))
+                (process, Readiness::Unknown, Some(record.spec), None)
             }
         };
         let endpoint = ports.map(|ports| Endpoint { host: host.to_string(), port: ports.client });
-        Ok(BrokerSeen { process, readiness, spec, endpoint })
+        Ok(BrokerSeen { process, readiness, spec, endpoint, certificate })
     }
 
     /// Ends a start gently, and waits for it. Another start than the named one is left alone.

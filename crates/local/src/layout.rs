@@ -17,6 +17,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use model::certificate::Validity;
 use model::observed::Exit;
 use model::{BrokerId, ClusterId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -144,6 +145,9 @@ pub(crate) struct Record {
     pub(crate) spec: String,
     /// When it was started.
     pub(crate) started_at: Timestamp,
+    /// When its certificate is valid; none if an older release of ours started it.
+    #[serde(default)]
+    pub(crate) certificate: Option<Validity>,
     /// How long its log was at that moment: what it said itself comes after.
     pub(crate) log_offset: u64,
     /// The process; none while it is being started, so a server that dies in that instant leaves a trace.

@@ -64,6 +64,9 @@ pub enum OpenError {
     },
 }
 
+/// What this substrate offers of ways in, for who asks for something else.
+const OFFER: &str = "on one machine it gets exactly one; change its intent";
+
 /// The substrate. A cheap handle; clones are the same.
 #[derive(Clone, Debug)]
 pub struct Local {
@@ -157,7 +160,7 @@ impl Local {
 
     async fn start(&self, cluster: &Cluster, spec: &BrokerSpec) -> Result<Performed, SubstrateError> {
         let binary = self.binary(&spec.release)?.to_owned();
-        one_listener(spec)?;
+        agent::one_listener(spec, OFFER)?;
         let broker = cluster.broker_or_new(spec.broker).map_err(|error| {
             sort(format!("could not read the directory of broker {}", spec.broker), error)
         })?;
@@ -256,7 +259,7 @@ impl Substrate for Local {
             Action::Restart { spec, incarnation, .. } => {
                 // Before anything is stopped: a broker that runs is worth more than one that cannot be started.
                 self.binary(&spec.release)?;
-                one_listener(spec)?;
+                agent::one_listener(spec, OFFER)?;
                 let Some(broker) = cluster.broker(spec.broker) else { return Ok(Performed::Unneeded) };
                 match broker.stop(incarnation, true, self.inner.host).await? {
                     Performed::Unneeded => Ok(Performed::Unneeded),
@@ -278,21 +281,6 @@ impl Substrate for Local {
             // Nothing to wait for; the next look says what is wrong.
             Err(_) => std::future::pending().await,
         }
-    }
-}
-
-/// What this substrate can offer: one way in, with client certificates.
-fn one_listener(spec: &BrokerSpec) -> Result<(), SubstrateError> {
-    match spec.listeners.as_slice() {
-        [_] => Ok(()),
-        listeners => Err(SubstrateError::Blocked {
-            reason: Reason::BadConfiguration,
-            message: format!(
-                "broker {} is to have {} listeners, and on one machine it gets exactly one; change its intent",
-                spec.broker,
-                listeners.len()
-            ),
-        }),
     }
 }
 

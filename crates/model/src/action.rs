@@ -76,6 +76,8 @@ impl BrokerSpec {
 pub enum RestartReason {
     /// Its specification changed.
     SpecChanged,
+    /// Its certificate ends before long.
+    CertificateEnds,
 }
 
 /// One step.

@@ -10,6 +10,7 @@
 //! Start reading at [`intent`], then [`observed`], [`action`] and [`status`].
 
 pub mod action;
+pub mod certificate;
 pub mod condition;
 pub mod id;
 pub mod intent;

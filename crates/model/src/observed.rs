@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::Validity;
 use crate::condition::Reason;
 use crate::id::BrokerId;
 use crate::status::Endpoint;
@@ -109,6 +110,8 @@ pub struct BrokerSeen {
     pub spec: Option<String>,
     /// Where clients reach it.
     pub endpoint: Option<Endpoint>,
+    /// When the certificate is valid with which its process was started; none if that is not known.
+    pub certificate: Option<Validity>,
 }
 
 /// One look at one cluster.

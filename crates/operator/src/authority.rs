@@ -14,11 +14,12 @@ use crate::clusters::Cluster;
 use crate::error::Error;
 use crate::valid::Valid;
 
-/// How long a broker's certificate is valid. It is made anew for every pod, so this bounds for how long one pod may run;
-/// two years and a quarter, which is also the longest that some TLS clients accept.
+/// How long a broker's certificate is valid: two years and a quarter, the longest that some TLS clients accept. It is made
+/// anew for every pod; one that runs for two thirds of that time is replaced for it.
 const BROKER_VALID_DAYS: u32 = 825;
 
-/// How long a client's certificate is valid, for the same reason.
+/// How long a client's certificate is valid. It is made anew after two thirds of that; whoever mounts the secret has the
+/// rest of it to take the new one up.
 const CLIENT_VALID_DAYS: u32 = 825;
 
 /// Addresses of nodes in one broker's certificate. Clients are sent to the address of the broker's own node, and

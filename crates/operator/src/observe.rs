@@ -16,7 +16,7 @@ use model::status::Endpoint;
 use model::{BrokerId, Observed, Timestamp};
 
 use crate::build::pod::make;
-use crate::build::{secret, service};
+use crate::build::{self, secret, service};
 use crate::clusters::{Sighting, Sightings};
 use crate::reach::Reach;
 use crate::valid::Valid;
@@ -105,7 +105,7 @@ pub fn observe(
                     };
                     sightings.insert(id, sighting);
                 }
-                BrokerSeen { process, readiness, spec, endpoint }
+                BrokerSeen { process, readiness, spec, endpoint, certificate: build::pod::certificate(pod) }
             }
             Some(several) if !several.is_empty() => {
                 let names: Vec<String> = several.iter().map(|pod| pod.name_any()).collect();
@@ -153,6 +153,7 @@ fn gone(at: Timestamp, id: BrokerId, valid: &Valid, sightings: &mut Sightings) -
             readiness: Readiness::Unknown,
             spec: None,
             endpoint: None,
+            certificate: None,
         };
     };
     let gone_at = *sighting.gone_at.get_or_insert(at);
@@ -166,6 +167,7 @@ fn gone(at: Timestamp, id: BrokerId, valid: &Valid, sightings: &mut Sightings) -
         readiness: Readiness::Unknown,
         spec: sighting.spec.clone(),
         endpoint: sighting.endpoint.clone(),
+        certificate: None,
     }
 }
 

@@ -18,6 +18,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
 use kube::core::PartialObjectMeta;
 use model::action::BrokerSpec;
+use model::certificate::Validity;
 use model::observed::Readiness;
 use model::{Action, BrokerId, ClusterId, Observed, Reason, Release};
 
@@ -38,6 +39,9 @@ use crate::valid::Valid;
 /// Pause between two looks at a pod that is to be gone. The watch would tell as well; but what it tells may be old, and
 /// what follows a deletion must not be decided on that.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// What this substrate offers of ways in, for who asks for something else.
+const OFFER: &str = "the operator gives exactly one; change its spec";
 
 /// The substrate. A cheap handle; clones are the same.
 #[derive(Clone, Debug)]
@@ -134,7 +138,7 @@ impl Kubernetes {
 
     async fn start(&self, cluster: &Cluster, spec: &BrokerSpec) -> Result<Performed, SubstrateError> {
         let image = self.image(&spec.release)?;
-        one_listener(spec)?;
+        agent::one_listener(spec, OFFER)?;
         let valid = cluster.valid();
         let name = labels::broker_name(valid.name(), spec.broker);
         let there: Option<Pod> = self.server.get(&valid.namespace, &name).await?;
@@ -149,9 +153,9 @@ impl Kubernetes {
                 return Ok(Performed::Unneeded);
             }
         }
-        let (node_port, cluster_ca) = self.prepare(cluster, &valid, spec).await?;
+        let Prepared { node_port, cluster_ca, certificate } = self.prepare(cluster, &valid, spec).await?;
         let pull_policy = self.settings.pull_policy.as_str();
-        let around = Surroundings { image, pull_policy, node_port, cluster_ca: &cluster_ca };
+        let around = Surroundings { image, pull_policy, node_port, cluster_ca: &cluster_ca, certificate };
         let created = self.server.create(&pod::build(&valid, spec, &around)).await?;
         // If somebody was faster, the next look shows what they made.
         Ok(if created.is_some() { Performed::Done } else { Performed::Unneeded })
@@ -163,12 +167,13 @@ impl Kubernetes {
         cluster: &Cluster,
         valid: &Valid,
         spec: &BrokerSpec,
-    ) -> Result<(u16, String), SubstrateError> {
+    ) -> Result<Prepared, SubstrateError> {
         let (broker, pool) = (spec.broker, spec.pool.as_str());
         let ca = authority::of_brokers(&self.server, &self.caches, cluster).await?;
         let node_port = self.node_port(cluster, valid, broker, pool).await?;
         let addresses = node_addresses(&self.caches.nodes.loose());
-        let identity = authority::broker_identity(&ca, valid, broker, &addresses, System::now())?;
+        let now = System::now();
+        let identity = authority::broker_identity(&ca, valid, broker, &addresses, now)?;
         let name = labels::broker_name(valid.name(), broker);
         let seen = self.caches.secrets.find(valid.id(), &name).is_some();
         self.server.apply(&secret::identity(valid, broker, pool, &identity), seen).await?;
@@ -178,7 +183,8 @@ impl Kubernetes {
         if self.server.get::<PersistentVolumeClaim>(&valid.namespace, &wanted.name_any()).await?.is_none() {
             self.server.apply(&wanted, true).await?;
         }
-        Ok((node_port, ca.cert_pem().to_owned()))
+        let certificate = Validity { from: now, until: identity.expires_at };
+        Ok(Prepared { node_port, cluster_ca: ca.cert_pem().to_owned(), certificate })
     }
 
     /// The port of a broker's service on every node; the service is made if it is not there.
@@ -216,7 +222,7 @@ impl Kubernetes {
     ) -> Result<Performed, SubstrateError> {
         // Before anything is stopped: a broker that runs is worth more than one that cannot be started.
         self.image(&spec.release)?;
-        one_listener(spec)?;
+        agent::one_listener(spec, OFFER)?;
         match self.stop(cluster, spec.broker, incarnation, true).await? {
             Performed::Unneeded => Ok(Performed::Unneeded),
             Performed::Done => self.start(cluster, spec).await,
@@ -357,6 +363,13 @@ impl Kubernetes {
     }
 }
 
+/// What a pod needs and could only be made now.
+struct Prepared {
+    node_port: u16,
+    cluster_ca: String,
+    certificate: Validity,
+}
+
 /// Whether a pod that is there is to make room for a start: what runs in it has ended and its kubelet waits, or it was
 /// made from something else and has never run.
 fn may_be_replaced(pod: &Pod, spec: &BrokerSpec) -> bool {
@@ -369,21 +382,6 @@ fn may_be_replaced(pod: &Pod, spec: &BrokerSpec) -> bool {
     let made_from = pod.annotations().get(labels::FINGERPRINT);
     let outdated = made_from.is_some_and(|made_from| *made_from != spec.fingerprint());
     outdated || observe::waits_to_restart(pod)
-}
-
-/// What this substrate can offer: one way in, with client certificates.
-fn one_listener(spec: &BrokerSpec) -> Result<(), SubstrateError> {
-    match spec.listeners.as_slice() {
-        [_] => Ok(()),
-        listeners => Err(SubstrateError::Blocked {
-            reason: Reason::BadConfiguration,
-            message: format!(
-                "broker {} is to have {} listeners, and the operator gives exactly one; change its spec",
-                spec.broker,
-                listeners.len()
-            ),
-        }),
-    }
 }
 
 /// The addresses under which nodes are reached.

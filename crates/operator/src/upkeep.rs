@@ -10,10 +10,11 @@ use std::sync::{Mutex, PoisonError};
 
 use crd::{labels, quantity};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use keyring::pki::Ca;
+use keyring::pki::{self, Ca};
 use kube::{Resource, ResourceExt};
 use model::status::Endpoint;
 use model::{ClusterId, Lifecycle, Timestamp};
+use planner::certificates;
 use sha2::{Digest, Sha256};
 
 use crate::apply::Kind;
@@ -144,7 +145,8 @@ impl Keeper<'_> {
     }
 }
 
-/// The secret with all that a client needs. Its certificate stays as long as the secret does.
+/// The secret with all that a client needs. Its certificate stays as long as the secret does, unless it ends before long
+/// or its authority is gone.
 async fn client(
     keeper: &Keeper<'_>,
     cluster: &Cluster,
@@ -156,7 +158,11 @@ async fn client(
     let kubernetes = keeper.kubernetes;
     let cluster_ca = authority::of_brokers(&kubernetes.server, &kubernetes.caches, cluster).await?;
     let cached = kubernetes.caches.secrets.find(valid.id(), &labels::client_name(valid.name()));
-    let files = match cached.as_deref().and_then(secret::read_client) {
+    let serves = |files: &secret::ClientFiles| {
+        let validity = pki::validity(&files.certificate);
+        ca.has_signed(&files.certificate) && validity.is_ok_and(|it| !certificates::is_due(it, now))
+    };
+    let files = match cached.as_deref().and_then(secret::read_client).filter(serves) {
         Some(files) => files,
         None => authority::client_identity(ca, valid, now)?,
     };

@@ -2,6 +2,7 @@
 //!
 //! - [`cluster::decide`] is the entry point: from what is wanted, what was seen and what is remembered of one cluster
 //!   to actions, the reasons for every wait, and a status;
+//! - [`certificates`] says when a certificate is renewed;
 //! - [`memory`] is what must be remembered from one decision to the next, kept by `agent::Machine`;
 //! - [`verify()`] holds a decision against the rules that no decision may break, whoever made it.
 //!
@@ -18,6 +19,7 @@
 //! 5. Whatever is not as it is wanted has a reason, and a moment at which it is looked at again.
 
 pub mod backoff;
+pub mod certificates;
 pub mod cluster;
 mod heal;
 pub mod memory;

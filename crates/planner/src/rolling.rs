@@ -1,7 +1,7 @@
-//! Takes up a changed specification, one broker at a time.
+//! Takes up what only a restart can take up, one broker at a time: a changed specification, a new certificate.
 //!
-//! Where a roll stands is read from the brokers themselves: those whose fingerprint differs from what is wanted are
-//! still to come. It therefore resumes after any interruption, and a newer intent simply changes who is to come.
+//! Where a roll stands is read from the brokers themselves: those whose fingerprint differs from what is wanted, or whose
+//! certificate ends before long, are still to come. It therefore resumes after any interruption, and a newer intent simply changes who is to come.
 //!
 //! A broker that serves is restarted only while every other one serves. One that does not serve may be restarted
 //! whatever the others do: it takes nothing from anybody, and a change that repairs a broken configuration must not
@@ -9,7 +9,6 @@
 
 use std::time::Duration;
 
-use model::action::RestartReason;
 use model::{Action, Reason};
 
 use crate::cluster::{Draft, Scene, Wait};
@@ -19,10 +18,10 @@ use crate::stand::{Broker, Stand};
 /// more likely slow than broken. It does not apply to one that says that it checks its logs: that is never restarted.
 pub(crate) const START_GRACE: Duration = Duration::from_secs(60);
 
-/// Restarts the next broker whose specification changed, if one may be.
+/// Restarts the next broker that is to be restarted, if one may be.
 pub(crate) fn roll(scene: &Scene<'_>, draft: &mut Draft) {
     let mut next: Option<&Broker<'_>> = None;
-    for broker in scene.wanted().filter(|broker| broker.outdated) {
+    for broker in scene.wanted().filter(|broker| is_to_come(broker)) {
         if broken(scene, broker) {
             // Unready ones first; of several, the first in order.
             if next.is_none_or(Broker::is_ready) {
@@ -37,7 +36,7 @@ pub(crate) fn roll(scene: &Scene<'_>, draft: &mut Draft) {
     let blocker = blocker(scene, next, draft);
     // If nothing will come of the wait of the one that goes first, nothing will come of the others' either.
     let stuck = blocker.as_ref().is_some_and(|wait| wait.stuck);
-    for broker in scene.wanted().filter(|broker| broker.outdated && broker.is_ready()) {
+    for broker in scene.wanted().filter(|broker| is_to_come(broker) && broker.is_ready()) {
         let message = format!("broker {} waits for its turn: broker {} goes first", broker.id, next.id);
         draft.wait(Some(broker.id), Wait { reason: Reason::Restarting, message, stuck });
     }
@@ -49,10 +48,18 @@ pub(crate) fn roll(scene: &Scene<'_>, draft: &mut Draft) {
     let action = Action::Restart {
         spec: spec.clone(),
         incarnation: incarnation.to_owned(),
-        why: vec![RestartReason::SpecChanged],
+        why: next.restart_reasons(),
     };
-    let message = format!("broker {} is being restarted to take up a change", next.id);
+    let purpose = match next.certificate_ends {
+        Some(end) if !next.outdated => format!("renew its certificate, which ends at {end}"),
+        _ => "take up a change".to_owned(),
+    };
+    let message = format!("broker {} is being restarted to {purpose}", next.id);
     draft.act(scene, action, Wait::new(Reason::Restarting, message));
+}
+
+fn is_to_come(broker: &Broker<'_>) -> bool {
+    !broker.restart_reasons().is_empty()
 }
 
 /// Whether a broker runs without serving, for so long that it is not just starting. One that is held up from outside

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use model::action::BrokerSpec;
+use model::action::{BrokerSpec, RestartReason};
 use model::observed::{BrokerSeen, Exit, Process, Readiness};
 use model::{BrokerId, ClusterIntent, Observed, Reason, Timestamp};
 
 use crate::memory::{Memory, Past};
-use crate::{reach, spec};
+use crate::{certificates, reach, spec};
 
 /// What is known of a broker at this moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +91,8 @@ pub struct Broker<'a> {
     pub spec: Option<BrokerSpec>,
     /// Whether it was made from something else. False when that is unknown: a doubt restarts nobody.
     pub outdated: bool,
+    /// When its certificate ends, once that is to be renewed.
+    pub certificate_ends: Option<Timestamp>,
     /// What is known of it.
     pub stand: Stand<'a>,
     /// It counts as serving although its address refuses connections: that was waited for long enough.
@@ -112,6 +114,14 @@ impl<'a> Broker<'a> {
             | Stand::Ready { incarnation } => Some(incarnation),
             Stand::Hidden { .. } | Stand::Missing | Stand::Ended { .. } => None,
         }
+    }
+
+    /// Why it is to be restarted.
+    #[must_use]
+    pub fn restart_reasons(&self) -> Vec<RestartReason> {
+        let changed = self.outdated.then_some(RestartReason::SpecChanged);
+        let ends = self.certificate_ends.map(|_| RestartReason::CertificateEnds);
+        changed.into_iter().chain(ends).collect()
     }
 
     /// Whether it serves clients.
@@ -159,7 +169,9 @@ fn broker<'a>(
         (Some(wanted), Some(made_from)) => wanted.fingerprint() != *made_from,
         _ => false,
     };
-    Broker { id, spec, outdated, stand, refused, seen: sight }
+    let certificate = sight.and_then(|sight| sight.certificate).filter(|it| certificates::is_due(*it, now));
+    let certificate_ends = certificate.map(|certificate| certificate.until);
+    Broker { id, spec, outdated, certificate_ends, stand, refused, seen: sight }
 }
 
 fn of_process(sight: &BrokerSeen) -> Stand<'_> {

@@ -181,6 +181,54 @@ fn a_change_restarts_the_first_broker_when_all_serve() {
 }
 
 #[test]
+fn a_certificate_in_its_last_third_is_renewed_by_a_restart_in_turn() {
+    let cluster = || cluster(2).ready(0).ready(1);
+    check(
+        cluster().certificate_left(0, 121).certificate_left(1, 121),
+        expect![[r#"
+        Ready True AllBrokersReady: all 2 brokers are ready
+        Progressing False AllBrokersReady: all 2 brokers are ready
+        Degraded False AllBrokersReady: no broker has failed"#]],
+    );
+    check(
+        cluster().certificate_left(0, 120).certificate_left(1, 120),
+        expect![[r#"
+        restart broker 0 (0#1)
+        Ready True AllBrokersReady: all 2 brokers are ready
+        Progressing True Restarting: broker 0 is being restarted to renew its certificate, which ends at 1970-05-01T00:16:40.000Z
+        Degraded False AllBrokersReady: no broker has failed"#]],
+    );
+    // One that has ended is no other case: its broker still serves those who are connected.
+    check(
+        cluster().certificate_left(0, 200).certificate_left(1, -5),
+        expect![[r#"
+        restart broker 1 (1#1)
+        Ready True AllBrokersReady: all 2 brokers are ready
+        Progressing True Restarting: broker 1 is being restarted to renew its certificate, which ends at 1969-12-27T00:16:40.000Z
+        Degraded False AllBrokersReady: no broker has failed"#]],
+    );
+}
+
+#[test]
+fn a_certificate_is_not_renewed_while_another_broker_is_down_or_the_cluster_is_paused() {
+    check(
+        cluster(2).ready(0).certificate_left(0, 30).ended(1, crashed()),
+        expect![[r#"
+        start broker 1
+        Ready False BrokerDown: 1 of 2 brokers are ready: broker 1 ended (killed by signal 9); it is being started
+        Progressing True Restarting: broker 0 waits to be restarted until broker 1 is ready
+        Degraded True BrokerDown: broker 1 ended (killed by signal 9); it is being started"#]],
+    );
+    check(
+        cluster(1).lifecycle(Lifecycle::Pause).ready(0).certificate_left(0, 30),
+        expect![[r#"
+        Ready True AllBrokersReady: the broker is ready
+        Progressing False Paused: cluster orders is paused: nothing is done to it until it is resumed
+        Degraded False AllBrokersReady: no broker has failed"#]],
+    );
+}
+
+#[test]
 fn a_change_waits_for_a_broker_that_checks_its_logs() {
     let recovering = Readiness::Recovering { done: 12, total: 40 };
     check(

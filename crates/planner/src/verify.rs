@@ -76,8 +76,13 @@ impl Case<'_> {
                     self.incarnation(spec.broker) == Some(incarnation),
                     "only the start that was seen is ended",
                 );
-                let made_from = self.seen.brokers.get(&spec.broker).and_then(|seen| seen.spec.clone());
-                rule(made_from.is_some_and(|it| it != spec.fingerprint()), "a restart needs a change");
+                let seen = self.seen.brokers.get(&spec.broker);
+                let changed =
+                    seen.and_then(|it| it.spec.as_ref()).is_some_and(|it| *it != spec.fingerprint());
+                let ends = seen
+                    .and_then(|it| it.certificate)
+                    .is_some_and(|it| 3 * it.until.since(self.now) <= it.until.since(it.from));
+                rule(changed || ends, "a restart needs a change, or a certificate in its last third");
                 rule(
                     self.readiness(spec.broker) != Some(&Readiness::Unknown),
                     "a silent broker is not restarted",

@@ -417,6 +417,6 @@ impl Place {
             }
             (None, None) => (Process::Absent, Readiness::Unknown, None),
         };
-        BrokerSeen { process, readiness, spec, endpoint }
+        BrokerSeen { process, readiness, spec, endpoint, certificate: None }
     }
 }

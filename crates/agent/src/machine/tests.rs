@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use model::action::RestartReason;
+use model::certificate::Validity;
 use model::condition::Truth;
 use model::intent::{Listener, Pool, RolloutPolicy, Security};
 use model::observed::{BrokerSeen, Process, Readiness};
 use model::version::{FeatureLevel, Release};
-use model::{BrokerId, ClusterId, ClusterIntent, Generation, Lifecycle, Observed, Reason, Timestamp};
+use model::{Action, BrokerId, ClusterId, ClusterIntent, Generation, Lifecycle, Observed, Reason, Timestamp};
 use uuid::Uuid;
 
 use super::Machine;
@@ -120,7 +122,7 @@ fn since_stays_while_a_condition_does() {
 /// Broker 0, which says that it serves, and whose address has not led to it since it was started at that second.
 fn unreached(at: Timestamp, started: i64, readiness: Readiness) -> Observed {
     let process = Process::Running { incarnation: format!("0#{started}"), since: seconds(started) };
-    let seen = BrokerSeen { process, readiness, spec: None, endpoint: None };
+    let seen = BrokerSeen { process, readiness, spec: None, endpoint: None, certificate: None };
     Observed { brokers: BTreeMap::from([(BrokerId(0), seen)]), ..nothing(at) }
 }
 
@@ -149,4 +151,48 @@ fn an_agent_that_begins_does_not_call_down_who_was_waited_for_before() {
     let now = seconds(100);
     let report = Machine::new().step(now, &intent(), &unreached(now, 0, closed)).report;
     assert_eq!(report.brokers[0].ready, Truth::True);
+}
+
+/// Three brokers that serve with certificates of 825 days, looked at every six hours through ten years.
+#[test]
+fn no_certificate_ends_in_ten_years_and_never_are_two_brokers_restarted_at_once() {
+    const HOUR_MS: i64 = 3_600_000;
+    const VALID_MS: i64 = 825 * 24 * HOUR_MS;
+    let mut intent = intent();
+    intent.pools[0].brokers = (0..3).map(BrokerId).collect();
+    let pool = &intent.pools[0];
+    let spec = |id| planner::spec::of(&intent, id, pool).fingerprint();
+    let mut machine = Machine::new();
+    let mut started: BTreeMap<BrokerId, i64> = (0..3).map(|id| (BrokerId(id), 0)).collect();
+    let mut restarts = Vec::new();
+    for look in 0..10 * 365 * 4 {
+        let now = Timestamp(look * 6 * HOUR_MS);
+        let brokers = started.iter().map(|(id, at)| {
+            let process = Process::Running { incarnation: format!("{id}@{at}"), since: Timestamp(*at) };
+            let certificate = Some(Validity { from: Timestamp(*at), until: Timestamp(at + VALID_MS) });
+            assert!(now.0 < at + VALID_MS, "broker {id} serves with a certificate that has ended");
+            (
+                *id,
+                BrokerSeen {
+                    process,
+                    readiness: Readiness::Ready,
+                    spec: Some(spec(*id)),
+                    endpoint: None,
+                    certificate,
+                },
+            )
+        });
+        let seen = Observed { brokers: brokers.collect(), ..nothing(now) };
+        for action in machine.step(now, &intent, &seen).actions {
+            let Action::Restart { spec, why, .. } = &action else { panic!("{action:?}") };
+            assert_eq!(*why, [RestartReason::CertificateEnds]);
+            machine.finished(now, &action, &Ok(Performed::Done));
+            started.insert(spec.broker, now.0);
+            restarts.push((now, spec.broker));
+        }
+    }
+    // Six times each: ten years are six times two thirds of the certificates' life, and a bit.
+    let of = |id| restarts.iter().filter(|(_, broker)| *broker == BrokerId(id)).count();
+    assert_eq!([of(0), of(1), of(2)], [6, 6, 6]);
+    assert!(restarts.windows(2).all(|pair| pair[0].0 < pair[1].0), "one at a time");
 }

@@ -106,14 +106,13 @@ impl Broker {
             *self.ports.lock().unwrap_or_else(PoisonError::into_inner) = Some(ports);
         }
         let now = System::now();
-        authority::issue(&self.cluster, &spec.cluster_name, &self.dir, host, now).map_err(
-            |error| match error {
-                authority::AuthorityError::Io(error) => write(error),
-                authority::AuthorityError::Pki(error) => {
-                    SubstrateError::transient("could not make a certificate", error)
-                }
-            },
-        )?;
+        let issued = authority::issue(&self.cluster, &spec.cluster_name, &self.dir, host, now);
+        let certificate = issued.map_err(|error| match error {
+            authority::AuthorityError::Io(error) => write(error),
+            authority::AuthorityError::Pki(error) => {
+                SubstrateError::transient("could not make a certificate", error)
+            }
+        })?;
         let incarnation = Uuid::new_v4().to_string();
         let text = properties::of(spec, &incarnation, host, ports, &self.dir);
         files::replace_quickly(&self.dir.client_cas(), spec.client_cas.concat().as_bytes(), Mode::Public)
@@ -123,6 +122,7 @@ impl Broker {
             incarnation,
             spec: spec.fingerprint(),
             started_at: now,
+            certificate: Some(certificate),
             log_offset: self.cut_log().map_err(write)?,
             process: None,
             asked_to_stop: false,

@@ -17,7 +17,9 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use model::Timestamp;
 use model::action::BrokerSpec;
+use model::certificate::Validity;
 use sha2::{Digest, Sha256};
 
 use super::{ADMIN_PORT, CLIENT_PORT, owned};
@@ -66,6 +68,8 @@ pub struct Surroundings<'a> {
     pub node_port: u16,
     /// Certificate of the authority that signed the broker's.
     pub cluster_ca: &'a str,
+    /// When the broker's certificate is valid.
+    pub certificate: Validity,
 }
 
 /// Recognises what a pod was made from beside the specification: resources, port, authority. The image is left out on
@@ -92,6 +96,17 @@ pub fn make(making: &Making, node_port: u16, cluster_ca: &str) -> String {
     hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
+fn period(certificate: Validity) -> String {
+    format!("{}/{}", certificate.from, certificate.until)
+}
+
+/// When the certificate is valid that a pod was made with, if it says so.
+#[must_use]
+pub fn certificate(pod: &Pod) -> Option<Validity> {
+    let (from, until) = pod.metadata.annotations.as_ref()?.get(labels::CERTIFICATE)?.split_once('/')?;
+    Some(Validity { from: Timestamp::parse_rfc3339(from)?, until: Timestamp::parse_rfc3339(until)? })
+}
+
 /// The pod of a broker.
 #[must_use]
 pub fn build(valid: &Valid, spec: &BrokerSpec, around: &Surroundings<'_>) -> Pod {
@@ -101,6 +116,7 @@ pub fn build(valid: &Valid, spec: &BrokerSpec, around: &Surroundings<'_>) -> Pod
     metadata.annotations = Some(BTreeMap::from([
         (labels::FINGERPRINT.to_owned(), spec.fingerprint()),
         (labels::MAKE.to_owned(), make(&making, around.node_port, around.cluster_ca)),
+        (labels::CERTIFICATE.to_owned(), period(around.certificate)),
         ("kubectl.kubernetes.io/default-container".to_owned(), CONTAINER.to_owned()),
     ]));
     let claim = labels::claim_name(valid.name(), valid.id(), spec.broker);

@@ -74,7 +74,7 @@ pub fn read_authority(secret: &Secret) -> Option<Ca> {
     Ca::from_pem(&text(secret, CA_CERTIFICATE)?, &text(secret, CA_KEY)?).ok()
 }
 
-/// A client's certificate and key in a secret that [`client`] made, if it is whole and `ca` signed it.
+/// A client's certificate and key in a secret that [`client`] made, if it is whole.
 #[must_use]
 pub fn read_client(secret: &Secret) -> Option<ClientFiles> {
     Some(ClientFiles {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crd::{KafkaCluster, labels};
 use k8s_openapi::api::core::v1::{Node, Pod, Secret, Service};
@@ -9,6 +10,7 @@ use keyring::pki::Ca;
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 use model::action::BrokerSpec;
+use model::certificate::Validity;
 use model::{BrokerId, Release, Timestamp};
 use serde_json::{Value, json};
 
@@ -74,6 +76,11 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
+/// When a broker's certificate is valid that was made now.
+pub(crate) fn certificate() -> Validity {
+    Validity { from: NOW, until: NOW.plus(Duration::from_secs(825 * 86_400)) }
+}
+
 /// The cluster's authority; the same one for as long as the process of the test runs.
 pub(crate) fn ca() -> &'static Ca {
     static CA: std::sync::OnceLock<Ca> = std::sync::OnceLock::new();
@@ -96,6 +103,7 @@ pub(crate) fn pod_of(valid: &Valid, broker: i32, status: Value) -> Pod {
         pull_policy: "IfNotPresent",
         node_port: NODE_PORT,
         cluster_ca: ca().cert_pem(),
+        certificate: certificate(),
     };
     let mut pod = pod::build(valid, &spec(valid, broker), &around);
     let uid = format!("pod-{broker}");

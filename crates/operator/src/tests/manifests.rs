@@ -6,7 +6,7 @@ use model::{BrokerId, Bytes};
 use serde::Serialize;
 use serde_json::json;
 
-use super::fixture::{IMAGE, NODE_PORT, spec, valid, valid_with};
+use super::fixture::{IMAGE, NODE_PORT, certificate, spec, valid, valid_with};
 use crate::build::pod::Surroundings;
 use crate::build::{budget, claim, config, network, pod, secret, service};
 use crate::valid::Valid;
@@ -16,7 +16,13 @@ fn check(object: &impl Serialize, expected: ExpectFile) {
 }
 
 fn around(image: &str) -> Surroundings<'_> {
-    Surroundings { image, pull_policy: "IfNotPresent", node_port: NODE_PORT, cluster_ca: "authority" }
+    Surroundings {
+        image,
+        pull_policy: "IfNotPresent",
+        node_port: NODE_PORT,
+        cluster_ca: "authority",
+        certificate: certificate(),
+    }
 }
 
 fn pod_from(valid: &Valid, image: &str) -> k8s_openapi::api::core::v1::Pod {

@@ -58,6 +58,7 @@ fn a_running_broker_is_what_it_says_it_is() {
     assert_eq!(broker.process, Process::Running { incarnation: "pod-0/2".to_owned(), since });
     assert_eq!(broker.endpoint, Some(Endpoint { host: "10.201.0.11".to_owned(), port: NODE_PORT }));
     assert_eq!(broker.spec, Some(super::fixture::spec(&valid, 0).fingerprint()));
+    assert_eq!(broker.certificate, Some(super::fixture::certificate()));
     assert!(seen.cluster_ca.is_some_and(|pem| pem.contains("BEGIN CERTIFICATE")));
 }
 

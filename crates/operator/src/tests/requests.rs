@@ -1,6 +1,7 @@
 //! What is asked of the API server, in which order, and what becomes of its answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use agent::{Performed, Substrate, SubstrateError};
 use expect_test::expect;
@@ -441,4 +442,40 @@ async fn an_existing_claim_is_found_again_and_not_touched() {
     world.perform(&start(&world.valid)).await.unwrap();
     assert_eq!(world.server.get(&path).unwrap()["metadata"]["uid"], json!("with data"));
     assert!(!world.server.transcript().contains(&format!("PATCH {path}")));
+}
+
+#[tokio::test]
+async fn a_new_pod_says_until_when_its_certificate_is_valid() {
+    let world = World::new(valid());
+    world.perform(&start(&world.valid)).await.unwrap();
+    let pod: Pod = serde_json::from_value(world.server.get(POD).unwrap()).unwrap();
+    let identity = world.server.get("/api/v1/namespaces/shop/secrets/orders-broker-0").unwrap();
+    let identity = secret::text(&serde_json::from_value(identity).unwrap(), secret::IDENTITY).unwrap();
+    let said = crate::build::pod::certificate(&pod).unwrap();
+    // A certificate counts whole seconds.
+    assert_eq!(said.until.0 / 1_000, keyring::pki::validity(&identity).unwrap().until.0 / 1_000);
+}
+
+#[tokio::test]
+async fn a_clients_certificate_is_made_anew_before_it_ends_and_when_its_authority_is_another() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let world = World::new(valid());
+    let applied = Applied::default();
+    let brokers = [Endpoint { host: "10.201.0.11".to_owned(), port: NODE_PORT }];
+    let certificate_at = async |ca: &keyring::pki::Ca, days: u32| {
+        let now = NOW.plus(DAY * days);
+        upkeep::keep(&world.kubernetes, &applied, &world.cluster, Some(ca), &brokers, now).await.unwrap();
+        world.watches_catch_up();
+        let client = world.server.get("/api/v1/namespaces/shop/secrets/orders-client").unwrap();
+        let files = secret::read_client(&serde_json::from_value(client).unwrap()).unwrap();
+        assert!(ca.has_signed(&files.certificate));
+        files.certificate
+    };
+    let first = certificate_at(ca(), 0).await;
+    assert_eq!(certificate_at(ca(), 549).await, first);
+    let second = certificate_at(ca(), 551).await;
+    assert_ne!(second, first);
+    assert_eq!(certificate_at(ca(), 1_000).await, second);
+    let other = keyring::pki::Ca::new("orders clients", NOW).unwrap();
+    assert_ne!(certificate_at(&other, 1_000).await, second);
 }

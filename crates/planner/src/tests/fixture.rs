@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use expect_test::Expect;
+use model::certificate::Validity;
 use model::intent::{Listener, Pool, RolloutPolicy, Security};
 use model::observed::{BrokerSeen, Exit, Gap, Process, Readiness};
 use model::status::Endpoint;
@@ -83,6 +84,15 @@ impl Fixture {
         fixture
     }
 
+    /// A broker that was seen has a certificate of a year, of which so many days are left.
+    pub(super) fn certificate_left(mut self, id: i32, days: i64) -> Fixture {
+        const DAY_MS: i64 = 86_400_000;
+        let until = Timestamp(NOW.0 + days * DAY_MS);
+        let certificate = Some(Validity { from: Timestamp(until.0 - 360 * DAY_MS), until });
+        self.seen.brokers.entry(BrokerId(id)).and_modify(|seen| seen.certificate = certificate);
+        self
+    }
+
     /// It runs what an earlier intent asked for.
     pub(super) fn outdated(self, id: i32, readiness: Readiness) -> Fixture {
         self.running(id, readiness, Some("of an earlier intent".to_owned()))
@@ -90,7 +100,7 @@ impl Fixture {
 
     fn running(mut self, id: i32, readiness: Readiness, spec: Option<String>) -> Fixture {
         let process = Process::Running { incarnation: format!("{id}#1"), since: Timestamp(0) };
-        let seen = BrokerSeen { process, readiness, spec, endpoint: None };
+        let seen = BrokerSeen { process, readiness, spec, endpoint: None, certificate: None };
         self.seen.brokers.insert(BrokerId(id), seen);
         self
     }
@@ -98,7 +108,8 @@ impl Fixture {
     pub(super) fn ended(mut self, id: i32, exit: Exit) -> Fixture {
         let process = Process::Exited { incarnation: format!("{id}#1"), at: NOW, exit };
         let spec = self.fingerprint(id);
-        let seen = BrokerSeen { process, readiness: Readiness::Unknown, spec, endpoint: None };
+        let seen =
+            BrokerSeen { process, readiness: Readiness::Unknown, spec, endpoint: None, certificate: None };
         self.seen.brokers.insert(BrokerId(id), seen);
         self
     }
