@@ -101,7 +101,6 @@ const KNOWLEDGE: &[(&str, &[&str], &str)] = &[
     ("kube", &["crd", "dispatch-kube", "operator"], "only these name Kubernetes"),
     ("k8s-openapi", &["crd", "dispatch-kube", "operator"], "only these name Kubernetes"),
     ("reqwest", &["client", "cli"], "other crates call use cases, not URLs"),
-    ("rdkafka", &["integration"], "other people's Kafka client is for tests"),
     ("kafka-protocol", &[], "aborts on a hostile length: a test oracle, never a parser of network input"),
 ];
 

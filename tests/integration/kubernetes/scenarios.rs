@@ -49,7 +49,7 @@ const PLAYED: &[(&str, Kill)] = &[
     ("slow-start", Kill::Process),
 ];
 
-/// These restart the operator, which is everybody's.
+/// These restart the operator, which is everybody's. Beside each other, where one of them restarts it for the other too.
 const PLAYED_ALONE: &[(&str, Kill)] =
     &[("missing-release", Kill::Process), ("server-restart", Kill::Process)];
 
@@ -92,25 +92,28 @@ fn every_scenario_is_played_here_or_left_out_for_a_reason() {
 fn scenarios_of_the_simulation_go_the_same_way_on_kubernetes() {
     let Some((kube, _guard)) = Kube::beside_others() else { return };
     let Some(stage) = Stage::get() else { return };
-    thread::scope(|threads| {
-        let playing: Vec<_> =
-            PLAYED.iter().map(|(name, kill)| threads.spawn(|| play_one(kube, stage, name, *kill))).collect();
-        let failed: Vec<String> =
-            playing.into_iter().filter_map(|one| one.join().expect("no panic").err()).collect();
-        assert!(failed.is_empty(), "{}", failed.join("\n"));
-    });
+    play_all(kube, stage, PLAYED).unwrap_or_else(|failed| panic!("{failed}"));
 }
 
 #[test]
 fn scenarios_that_restart_the_operator_go_the_same_way_on_kubernetes() {
     let Some((kube, _guard)) = Kube::alone() else { return };
     let Some(stage) = Stage::get() else { return };
-    for (name, kill) in PLAYED_ALONE {
-        let played = play_one(kube, stage, name, *kill);
-        // Whatever came of it, the others find the operator as they know it.
-        kube.install_operator(RELEASES);
-        assert_eq!(played, Ok(()));
-    }
+    let played = play_all(kube, stage, PLAYED_ALONE);
+    // Whatever came of it, the others find the operator as they know it.
+    kube.install_operator(RELEASES);
+    played.unwrap_or_else(|failed| panic!("{failed}"));
+}
+
+/// Plays files beside each other, or says what went another way.
+fn play_all(kube: &'static Kube, stage: &'static Stage, files: &[(&str, Kill)]) -> Result<(), String> {
+    thread::scope(|threads| {
+        let playing: Vec<_> =
+            files.iter().map(|(name, kill)| threads.spawn(|| play_one(kube, stage, name, *kill))).collect();
+        let ended = playing.into_iter().map(|one| one.join().unwrap_or_else(|_| Err("a panic".to_owned())));
+        let failed: Vec<String> = ended.filter_map(Result::err).collect();
+        if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+    })
 }
 
 /// Plays a file in a namespace of its own, or says what went another way.
