@@ -206,8 +206,9 @@ fn serves_the_heroku_command_line(api: &Api, resource: &str) {
     assert_eq!(found[0]["state"], "provisioned", "{found}");
 
     let cluster = format!("/data/kafka/v0/clusters/{resource}");
+    // Brokers may have been restarted for the revoked credential a moment ago.
+    wait_until("it is available", || api.get(&cluster).expect(200)["state"]["message"] == "available");
     let info = api.get(&cluster).expect(200);
-    assert_eq!(info["state"]["message"], "available", "{info}");
     assert!(info["topics"].to_string().contains("invoices"), "{info}");
     let waiting = api.get(&format!("{cluster}/wait_status")).expect(200);
     assert_eq!((&waiting["waiting?"], &waiting["healthy?"]), (&json!(false), &json!(true)));
