@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::{ErrorCode, Str};
 
+use super::repeated::Named;
 use crate::config::live::Overrides;
 use crate::config::{Config, ConfigError, Kind, topic_keys};
 use crate::context::Context;
@@ -86,14 +87,10 @@ pub(super) struct How {
 
 /// Changes the settings of each resource by itself, and waits until what changed is safe.
 pub(super) async fn change_all(ctx: &Context, all: Vec<Wanted>, how: How) -> Vec<Changed> {
-    let mut named: BTreeMap<(i8, Str), usize> = BTreeMap::new();
-    for wanted in &all {
-        *named.entry((wanted.kind, wanted.name.clone())).or_default() += 1;
-    }
+    let named: Named<(i8, Str)> = all.iter().map(|wanted| (wanted.kind, wanted.name.clone())).collect();
     let mut changed: Vec<Changed> = Vec::with_capacity(all.len());
     for Wanted { kind, name, changes } in all {
-        let is_repeated = named.get(&(kind, name.clone())).is_some_and(|times| *times > 1);
-        let outcome = if is_repeated {
+        let outcome = if named.is_repeated(&(kind, name.clone())) {
             Err((ErrorCode::InvalidRequest, format!("resource `{name}` is in the request more than once")))
         } else {
             changes.and_then(|changes| change(ctx, kind, &name, changes, how))
@@ -114,13 +111,10 @@ pub(super) async fn change_all(ctx: &Context, all: Vec<Wanted>, how: How) -> Vec
 
 /// Changes the settings of one resource.
 fn change(ctx: &Context, kind: i8, name: &str, changes: Vec<Change>, how: How) -> Result<(), Refused> {
-    for (at, change) in changes.iter().enumerate() {
-        if changes[..at].iter().any(|other| other.name == change.name) {
-            return Err((
-                ErrorCode::InvalidRequest,
-                format!("setting `{}` is named more than once", change.name),
-            ));
-        }
+    let named: Named<&str> = changes.iter().map(|change| change.name.as_str()).collect();
+    if let Some(change) = changes.iter().find(|change| named.is_repeated(change.name.as_str())) {
+        let text = format!("setting `{}` is named more than once", change.name);
+        return Err((ErrorCode::InvalidRequest, text));
     }
     match kind {
         TOPIC => change_topic(ctx, name, changes, how),

@@ -6,6 +6,7 @@ use protocol::messages::create_partitions::{
 use protocol::{ApiKey, ErrorCode, Str};
 
 use super::Api;
+use super::repeated::Named;
 use crate::context::Context;
 
 pub(super) const API: Api = Api::new(ApiKey::CreatePartitions, 0, 3);
@@ -13,9 +14,9 @@ pub(super) const API: Api = Api::new(ApiKey::CreatePartitions, 0, 3);
 pub(super) async fn handle(ctx: &Context, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
     let validate_only = request.validate_only;
     let mut results = Vec::with_capacity(request.topics.len());
-    for (at, topic) in request.topics.iter().enumerate() {
-        let repeated = request.topics[..at].iter().any(|other| other.name == topic.name);
-        let grown = if repeated {
+    let names: Named<&str> = request.topics.iter().map(|topic| topic.name.as_str()).collect();
+    for topic in &request.topics {
+        let grown = if names.is_repeated(topic.name.as_str()) {
             Err((
                 ErrorCode::InvalidRequest,
                 format!("topic `{}` is in the request more than once", topic.name),
@@ -31,7 +32,9 @@ pub(super) async fn handle(ctx: &Context, request: CreatePartitionsRequest) -> C
         });
     }
     if !validate_only && let Err(code) = ctx.broker.controller.sync().wait().await {
-        results.iter_mut().for_each(|result| result.error_code = code.code());
+        for result in results.iter_mut().filter(|result| result.error_code == ErrorCode::None.code()) {
+            result.error_code = code.code();
+        }
     }
     CreatePartitionsResponse { results, ..CreatePartitionsResponse::default() }
 }

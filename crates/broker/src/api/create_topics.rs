@@ -3,8 +3,6 @@
 //! Versions: 5 answers with what is in force for the new topic, 7 with its id. One request makes what it can: each
 //! topic has a result of its own.
 
-use std::collections::BTreeMap;
-
 use protocol::messages::create_topics::{
     CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
 };
@@ -12,6 +10,7 @@ use protocol::{ApiKey, ErrorCode, Str};
 
 use super::Api;
 use super::config_layers::{self, Layers};
+use super::repeated::Named;
 use crate::config::topic_keys::TOPIC_KEYS;
 use crate::context::Context;
 use crate::internal_topic;
@@ -20,17 +19,20 @@ use crate::topics::Settings;
 
 pub(super) const API: Api = Api::new(ApiKey::CreateTopics, 2, 7);
 
+/// Topics of one request. Each is answered with all its settings, so that a request of a few bytes a topic becomes an
+/// answer of kilobytes a topic. Kafka's bound on what one request may change.
+const TOPICS_MAX: usize = 10_000;
+
 pub(super) async fn handle(ctx: &Context, request: CreateTopicsRequest) -> CreateTopicsResponse {
-    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
-    for topic in &request.topics {
-        *names.entry(&topic.name).or_default() += 1;
-    }
+    let names: Named<&str> = request.topics.iter().map(|topic| topic.name.as_str()).collect();
     let mut results = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
-        let repeated = names.get(topic.name.as_str()).is_some_and(|count| *count > 1);
-        let made = if repeated {
+        let made = if names.is_repeated(topic.name.as_str()) {
             let text = format!("topic `{}` is in the request more than once", topic.name);
             Err((ErrorCode::InvalidRequest, text))
+        } else if request.topics.len() > TOPICS_MAX {
+            let text = format!("one request makes at most {TOPICS_MAX} topics");
+            Err((ErrorCode::PolicyViolation, text))
         } else {
             create(ctx, topic, request.validate_only)
         };

@@ -1,7 +1,5 @@
 //! DeleteTopics, key 20. By name up to version 5, by name or id from 6 on.
 
-use std::collections::BTreeMap;
-
 use protocol::messages::delete_topics::{
     DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
 };
@@ -9,6 +7,7 @@ use protocol::{ApiKey, ErrorCode, Str};
 use uuid::Uuid;
 
 use super::Api;
+use super::repeated::Named;
 use crate::context::Context;
 
 pub(super) const API: Api = Api::new(ApiKey::DeleteTopics, 1, 6);
@@ -19,13 +18,12 @@ pub(super) async fn handle(ctx: &Context, request: DeleteTopicsRequest) -> Delet
         .into_iter()
         .map(|name| DeleteTopicState { name: Some(name), ..DeleteTopicState::default() });
     let all: Vec<DeleteTopicState> = by_name.chain(request.topics).collect();
-    let mut times: BTreeMap<Option<Uuid>, usize> = BTreeMap::new();
-    all.iter().for_each(|wanted| *times.entry(id_of(ctx, wanted)).or_default() += 1);
+    let named: Named<Option<Uuid>> = all.iter().map(|wanted| id_of(ctx, wanted)).collect();
     let mut responses: Vec<DeletableTopicResult> = all
         .into_iter()
         .map(|wanted| {
             let id = id_of(ctx, &wanted);
-            let is_repeated = id.is_some() && times.get(&id).is_some_and(|times| *times > 1);
+            let is_repeated = id.is_some() && named.is_repeated(&id);
             delete(ctx, wanted, is_repeated)
         })
         .collect();

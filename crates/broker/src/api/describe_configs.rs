@@ -1,7 +1,7 @@
 //! DescribeConfigs, key 32: what is in force for a topic or a broker, and where it comes from.
 //!
 //! Version 1 adds where a value comes from, 3 the type and a description. What cannot be found is an error of that
-//! resource alone.
+//! resource alone, and one that is named twice is described once.
 
 use protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResponse,
@@ -12,6 +12,7 @@ use protocol::{ApiKey, ErrorCode, Str};
 use super::Api;
 use super::config_layers::{Layers, OF_ALL_BROKERS, OF_CLIENT_METRICS, OF_GROUP, source};
 use super::config_resources::{BROKER, CLIENT_METRICS, GROUP, TOPIC};
+use super::repeated::keep_first;
 use crate::config::topic_keys::{TOPIC_KEYS, TopicKey};
 use crate::config::{self, live};
 use crate::config::{Config, KEYS, Kind};
@@ -23,7 +24,9 @@ pub(super) const API: Api = Api::new(ApiKey::DescribeConfigs, 1, 4);
 
 pub(super) async fn handle(ctx: &Context, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
     let with = Extras { synonyms: request.include_synonyms, documentation: request.include_documentation };
-    let results = request.resources.into_iter().map(|resource| {
+    let mut resources = request.resources;
+    keep_first(&mut resources, |resource| (resource.resource_type, resource.resource_name.clone()));
+    let results = resources.into_iter().map(|resource| {
         let described = describe(ctx, &resource, with);
         let DescribeConfigsResource { resource_type, resource_name, configuration_keys } = resource;
         let mut result = DescribeConfigsResult { resource_type, resource_name, ..Default::default() };

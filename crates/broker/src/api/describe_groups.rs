@@ -5,6 +5,7 @@ use protocol::messages::describe_groups::DescribedGroup;
 use protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
 use protocol::{ApiKey, ErrorCode, Str};
 
+use super::repeated::keep_first;
 use super::{Api, authorized};
 use crate::context::Context;
 
@@ -14,7 +15,9 @@ const SAYS_MISSING: i16 = 6;
 
 pub(super) async fn handle(ctx: &Context, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
     let asked = request.include_authorized_operations;
-    let groups = request.groups.into_iter().map(|group_id| describe(ctx, group_id, asked)).collect();
+    let mut groups = request.groups;
+    keep_first(&mut groups, Str::clone);
+    let groups = groups.into_iter().map(|group_id| describe(ctx, group_id, asked)).collect();
     DescribeGroupsResponse { groups, ..DescribeGroupsResponse::default() }
 }
 

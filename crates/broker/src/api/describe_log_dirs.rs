@@ -1,13 +1,17 @@
 //! DescribeLogDirs, key 35: how large partitions are, and how full the disk is (from version 4 on).
 
+use std::sync::Arc;
+
 use protocol::messages::describe_log_dirs::{
-    DescribeLogDirsPartition, DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeLogDirsResult,
-    DescribeLogDirsTopic,
+    DescribableLogDirTopic, DescribeLogDirsPartition, DescribeLogDirsRequest, DescribeLogDirsResponse,
+    DescribeLogDirsResult, DescribeLogDirsTopic,
 };
 use protocol::{ApiKey, Str};
 
 use super::Api;
+use super::repeated::keep_first;
 use crate::context::Context;
+use crate::partition::Partition;
 use crate::topics::Topic;
 
 pub(super) const API: Api = Api::new(ApiKey::DescribeLogDirs, 1, 5);
@@ -15,14 +19,11 @@ pub(super) const API: Api = Api::new(ApiKey::DescribeLogDirs, 1, 5);
 pub(super) async fn handle(ctx: &Context, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
     let broker = &ctx.broker;
     let topics = match request.topics {
-        None => broker.topics.all().iter().map(|topic| describe(topic, None)).collect(),
-        Some(wanted) => wanted
-            .into_iter()
-            .filter_map(|it| {
-                let topic = broker.topics.by_name(&it.topic)?;
-                Some(describe(&topic, Some(&it.partitions)))
-            })
-            .collect(),
+        None => broker.topics.all().iter().map(|topic| describe(topic, &topic.partitions())).collect(),
+        Some(mut wanted) => {
+            keep_first(&mut wanted, |topic| topic.topic.clone());
+            wanted.into_iter().filter_map(|topic| find(ctx, topic)).collect()
+        }
     };
     let root = broker.storage.root();
     let (total_bytes, usable_bytes) = space(root).unwrap_or((-1, -1));
@@ -36,21 +37,24 @@ pub(super) async fn handle(ctx: &Context, request: DescribeLogDirsRequest) -> De
     DescribeLogDirsResponse { results: vec![result], ..DescribeLogDirsResponse::default() }
 }
 
-fn describe(topic: &Topic, wanted: Option<&[i32]>) -> DescribeLogDirsTopic {
-    let partitions = topic.partitions();
-    let partitions = partitions
-        .iter()
-        .filter(|partition| wanted.is_none_or(|wanted| wanted.contains(&partition.index())))
-        .filter_map(|partition| {
-            Some(DescribeLogDirsPartition {
-                partition_index: partition.index(),
-                partition_size: i64::try_from(partition.inspect(|log| log.size_bytes()).ok()?)
-                    .unwrap_or(i64::MAX),
-                ..DescribeLogDirsPartition::default()
-            })
+/// What of it exists; the rest is left out, as Kafka does.
+fn find(ctx: &Context, mut wanted: DescribableLogDirTopic) -> Option<DescribeLogDirsTopic> {
+    let topic = ctx.broker.topics.by_name(&wanted.topic)?;
+    keep_first(&mut wanted.partitions, |index| *index);
+    let partitions: Vec<_> =
+        wanted.partitions.into_iter().filter_map(|index| topic.partition(index)).collect();
+    Some(describe(&topic, &partitions))
+}
+
+fn describe(topic: &Topic, partitions: &[Arc<Partition>]) -> DescribeLogDirsTopic {
+    let partitions = partitions.iter().filter_map(|partition| {
+        Some(DescribeLogDirsPartition {
+            partition_index: partition.index(),
+            partition_size: i64::try_from(partition.size_bytes().ok()?).unwrap_or(i64::MAX),
+            ..DescribeLogDirsPartition::default()
         })
-        .collect();
-    DescribeLogDirsTopic { name: topic.name.clone(), partitions }
+    });
+    DescribeLogDirsTopic { name: topic.name.clone(), partitions: partitions.collect() }
 }
 
 /// All bytes of the disk, and those that are free for us.

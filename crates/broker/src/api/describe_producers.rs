@@ -6,13 +6,17 @@ use protocol::messages::describe_producers::{
 use protocol::{ApiKey, ErrorCode};
 
 use super::Api;
+use super::repeated::keep_first;
 use crate::context::Context;
 use crate::partition::Partition;
 
 pub(super) const API: Api = Api::new(ApiKey::DescribeProducers, 0, 0);
 
 pub(super) async fn handle(ctx: &Context, request: DescribeProducersRequest) -> DescribeProducersResponse {
-    let topics = request.topics.into_iter().map(|wanted| {
+    let mut topics = request.topics;
+    keep_first(&mut topics, |topic| topic.name.clone());
+    let topics = topics.into_iter().map(|mut wanted| {
+        keep_first(&mut wanted.partition_indexes, |index| *index);
         let topic = ctx.broker.topics.by_name(&wanted.name);
         let partitions = wanted.partition_indexes.iter().map(|index| {
             let partition = topic.as_ref().and_then(|topic| topic.partition(*index));

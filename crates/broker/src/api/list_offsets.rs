@@ -5,8 +5,6 @@
 //! tiered, -6 begin of what is not tiered. Nothing is tiered here, so -4 and -6 are the begin and -5 is nothing. Each
 //! of them came with a version; an older one cannot ask for it.
 
-use std::collections::BTreeMap;
-
 use protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
     ListOffsetsTopicResponse,
@@ -14,6 +12,7 @@ use protocol::messages::list_offsets::{
 use protocol::{ApiKey, ErrorCode};
 
 use super::Api;
+use super::repeated::Named;
 use crate::context::Context;
 use crate::partition::Partition;
 
@@ -46,13 +45,11 @@ pub(super) async fn handle(ctx: &Context, request: ListOffsetsRequest) -> ListOf
     let committed = request.isolation_level == READ_COMMITTED;
     let topics = request.topics.into_iter().map(|wanted| {
         let topic = ctx.broker.topics.by_name(&wanted.name);
-        let mut times: BTreeMap<i32, usize> = BTreeMap::new();
-        wanted.partitions.iter().for_each(|asked| *times.entry(asked.partition_index).or_default() += 1);
+        let named: Named<i32> = wanted.partitions.iter().map(|asked| asked.partition_index).collect();
         let partitions = wanted.partitions.iter().map(|asked| {
-            let is_repeated = times.get(&asked.partition_index).is_some_and(|times| *times > 1);
             let partition = topic.as_ref().and_then(|topic| topic.partition(asked.partition_index));
             let found = partition.ok_or(ErrorCode::UnknownTopicOrPartition).and_then(|partition| {
-                if is_repeated {
+                if named.is_repeated(&asked.partition_index) {
                     return Err(ErrorCode::InvalidRequest);
                 }
                 check_time(asked.timestamp, ctx.version)?;

@@ -1,7 +1,8 @@
 //! Metadata, key 3: which topics there are and who leads their partitions.
 //!
 //! Versions: 0 asks for all topics with an empty list, later ones with null; 4 says whether asking may create; 8 to 10
-//! carry what the caller may do with the cluster; 10 answers with topic ids, 12 asks by them.
+//! carry what the caller may do with the cluster; 10 answers with topic ids, 12 asks by them. A topic that is named twice
+//! is answered once.
 
 use protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
@@ -9,6 +10,7 @@ use protocol::messages::metadata::{
 };
 use protocol::{ApiKey, ErrorCode, Str};
 
+use super::repeated::keep_first;
 use super::{Api, authorized};
 use crate::context::Context;
 use crate::internal_topic::{self, InternalTopic};
@@ -29,7 +31,9 @@ pub(super) async fn handle(ctx: &Context, request: MetadataRequest) -> MetadataR
         topics.extend(broker.topics.all().iter().map(|topic| describe(ctx, topic, operations)));
     } else {
         let mut created = false;
-        for wanted in request.topics.unwrap_or_default() {
+        let mut wanted = request.topics.unwrap_or_default();
+        keep_first(&mut wanted, |topic| (topic.name.clone(), topic.topic_id));
+        for wanted in wanted {
             topics.push(find(ctx, wanted, request.allow_auto_topic_creation, operations, &mut created));
         }
         // Who is told of a topic must find it after a crash. One wait for all that were made.

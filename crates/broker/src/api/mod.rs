@@ -60,6 +60,7 @@ mod produce;
 mod produced_batch;
 mod push_telemetry;
 pub(crate) mod refused;
+mod repeated;
 mod sync_group;
 mod update_features;
 

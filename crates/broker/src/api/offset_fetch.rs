@@ -13,6 +13,7 @@ use protocol::{ApiKey, ErrorCode};
 use uuid::Uuid;
 
 use super::Api;
+use super::repeated::keep_first;
 use crate::context::Context;
 use crate::coordinator::group::{Fetched, Shard};
 
@@ -24,7 +25,9 @@ const TOPICS_BY_ID: i16 = 10;
 
 pub(super) async fn handle(ctx: &Context, request: OffsetFetchRequest) -> OffsetFetchResponse {
     if ctx.version >= MANY_GROUPS {
-        let groups = request.groups.into_iter().map(|asked| fetch(ctx, asked)).collect();
+        let mut groups = request.groups;
+        keep_first(&mut groups, |group| group.group_id.clone());
+        let groups = groups.into_iter().map(|asked| fetch(ctx, asked)).collect();
         return OffsetFetchResponse { groups, ..OffsetFetchResponse::default() };
     }
     let topics = request.topics.map(|topics| {
@@ -51,7 +54,11 @@ pub(super) async fn handle(ctx: &Context, request: OffsetFetchRequest) -> Offset
 }
 
 fn fetch(ctx: &Context, asked: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
-    let OffsetFetchRequestGroup { group_id, topics, member_epoch, .. } = asked;
+    let OffsetFetchRequestGroup { group_id, mut topics, member_epoch, .. } = asked;
+    if let Some(topics) = &mut topics {
+        keep_first(topics, |topic| (topic.name.clone(), topic.topic_id));
+        topics.iter_mut().for_each(|topic| keep_first(&mut topic.partition_indexes, |index| *index));
+    }
     let found = ctx.broker.coordinator.read(&group_id, |shard| {
         // Who claims to be a member of a group that does not exist is told; others just find nothing committed.
         if member_epoch >= 0 && !shard.contains(&group_id) {

@@ -210,6 +210,15 @@ impl Storage {
         }
     }
 
+    /// How long the segments of a log are that is not open.
+    pub(super) fn segment_bytes(&self, topic: &str, partition: i32) -> u64 {
+        let dir = self.root().join(format!("{topic}-{partition}"));
+        // Without a directory it was never written.
+        let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let segments = files.filter(|file| file.path().extension().is_some_and(|kind| kind == "log"));
+        segments.filter_map(|file| Some(file.metadata().ok()?.len())).sum()
+    }
+
     /// Notes how many logs were recovered.
     pub(crate) fn recovered(&self, logs: usize) {
         self.metrics.recovered_logs.set(i64::try_from(logs).unwrap_or(i64::MAX));

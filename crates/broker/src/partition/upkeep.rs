@@ -143,6 +143,20 @@ impl Partition {
         }
     }
 
+    /// How long its segments are together. A log that nobody uses stays closed: its files are looked at from outside.
+    pub(crate) fn size_bytes(&self) -> Result<u64, ErrorCode> {
+        let state = self.lock();
+        match &state.slot {
+            Slot::Open(log) => Ok(log.size_bytes()),
+            Slot::Closed(_) => {
+                drop(state);
+                Ok(self.storage.segment_bytes(&self.topic, self.index))
+            }
+            Slot::Offline => Err(ErrorCode::KafkaStorageError),
+            Slot::Gone => Err(ErrorCode::UnknownTopicOrPartition),
+        }
+    }
+
     /// Whether [`Partition::checkpoint`] would do anything.
     pub(crate) fn needs_checkpoint(&self) -> bool {
         matches!(&self.lock().slot, Slot::Open(log) if log.needs_checkpoint())

@@ -6,6 +6,14 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use protocol::batch::{Builder, Compression};
 use protocol::messages::api_versions::ApiVersionsRequest;
+use protocol::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
+use protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
+use protocol::messages::describe_log_dirs::{DescribableLogDirTopic, DescribeLogDirsRequest};
+use protocol::messages::describe_producers::{DescribeProducersRequest, TopicRequest};
+use protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic};
+use protocol::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use protocol::messages::{DescribeGroupsRequest, OffsetFetchRequest};
 use protocol::{ApiKey, ErrorCode};
 
 use super::client::{Client, batch, build, code, fetch_request, produce_request, values};
@@ -229,4 +237,64 @@ fn idle_connections_are_closed_and_cost_little() {
     let most = if cfg!(debug_assertions) { 16 * 1024 } else { 8 * 1024 };
     assert!(each <= most, "{each} bytes for an idle connection");
     assert!(clients[0].is_closed());
+}
+
+#[test]
+fn naming_a_thing_a_thousand_times_gives_it_once() {
+    let broker = Broker::start(&[]);
+    let mut client = Client::connect(&broker);
+    assert_eq!(client.create("t", 100, &[]), 0);
+    let many = 10_000;
+    let topic = MetadataRequestTopic { name: Some("t".into()), ..MetadataRequestTopic::default() };
+    let request = MetadataRequest { topics: Some(vec![topic; many]), ..MetadataRequest::default() };
+    assert_eq!(client.call(9, &request).topics.len(), 1);
+    let resource =
+        DescribeConfigsResource { resource_type: 2, resource_name: "t".into(), configuration_keys: None };
+    let request = DescribeConfigsRequest { resources: vec![resource; many], ..Default::default() };
+    assert_eq!(client.call(4, &request).results.len(), 1);
+    let topic = DescribableLogDirTopic { topic: "t".into(), partitions: vec![7; many] };
+    let request = DescribeLogDirsRequest { topics: Some(vec![topic; 2]) };
+    let found = client.call(2, &request).results.remove(0).topics;
+    assert_eq!((found.len(), found[0].partitions.len()), (1, 1));
+    let request = DescribeGroupsRequest { groups: vec!["g".into(); many], ..Default::default() };
+    assert_eq!(client.call(4, &request).groups.len(), 1);
+    let topic = TopicRequest { name: "t".into(), partition_indexes: vec![3; many] };
+    let request = DescribeProducersRequest { topics: vec![topic; 2] };
+    let found = client.call(0, &request).topics;
+    assert_eq!((found.len(), found[0].partitions.len()), (1, 1));
+    let topic = OffsetFetchRequestTopics {
+        name: "t".into(),
+        partition_indexes: vec![3; many],
+        ..OffsetFetchRequestTopics::default()
+    };
+    let group = OffsetFetchRequestGroup {
+        group_id: "g".into(),
+        topics: Some(vec![topic; 2]),
+        ..OffsetFetchRequestGroup::default()
+    };
+    let request = OffsetFetchRequest { groups: vec![group; 2], ..OffsetFetchRequest::default() };
+    let found = client.call(8, &request).groups;
+    assert_eq!((found.len(), found[0].topics.len()), (1, 1));
+    assert_eq!(found[0].topics[0].partitions.len(), 1);
+
+    // The time that a search through all that was named would take grows with the square of it.
+    let topic = |number: usize| CreatePartitionsTopic {
+        name: format!("no-such-topic-{number}").as_str().into(),
+        count: 2,
+        assignments: None,
+    };
+    let topics = (0..100_000).map(topic).collect();
+    let request = CreatePartitionsRequest { topics, ..CreatePartitionsRequest::default() };
+    assert_eq!(client.call(3, &request).results.len(), 100_000);
+    // Each new topic would be answered with all its settings.
+    let topic = |number: usize| CreatableTopic {
+        name: format!("t-{number}").as_str().into(),
+        num_partitions: 1,
+        replication_factor: 1,
+        ..CreatableTopic::default()
+    };
+    let topics = (0..10_001).map(topic).collect();
+    let request = CreateTopicsRequest { topics, validate_only: true, ..CreateTopicsRequest::default() };
+    let refused = client.call(5, &request).topics;
+    assert!(refused.iter().all(|topic| topic.error_code == code(ErrorCode::PolicyViolation)));
 }

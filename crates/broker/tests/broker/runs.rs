@@ -11,8 +11,11 @@ use protocol::messages::produce::ProduceRequest;
 use super::client::{Client, batch, build, code, produce_request, values};
 use super::process::Broker;
 
+/// Requests that are written and not yet sent.
+type Pieces = Client<Cursor<Vec<u8>>>;
+
 /// Sends requests in one piece, so that the broker has all of them when it looks at the first.
-fn together(client: &mut Client, write: impl FnOnce(&mut Client<Cursor<Vec<u8>>>)) {
+fn together(client: &mut Client, write: impl FnOnce(&mut Pieces)) {
     let mut requests = Client::over(Cursor::new(Vec::new()));
     write(&mut requests);
     client.stream.write_all(requests.stream.get_ref()).expect("sent");
@@ -94,7 +97,7 @@ fn what_came_before_a_broken_request_is_answered() {
     let broker = Broker::start(&[]);
     let mut client = Client::connect(&broker);
     assert_eq!(client.create("t", 1, &[]), 0);
-    let together_with = |broken: &dyn Fn(&mut Client<Cursor<Vec<u8>>>), at: i64| {
+    let together_with = |broken: &dyn Fn(&mut Pieces), at: i64| {
         let mut client = Client::connect(&broker);
         together(&mut client, |client| {
             client.send(9, &acks_all("t", 0, batch(&["a"])));

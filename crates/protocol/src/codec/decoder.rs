@@ -2,7 +2,7 @@
 //!
 //! Two bounds hold whatever the bytes say. A length or count is accepted only if the bytes that remain can hold that
 //! many of the smallest possible elements, and the vectors of one message may together take [`MEMORY_PER_BYTE`]
-//! times its length (plus a little) and no more. Strings, bytes and records are references into the input.
+//! times its length (plus a little, and [`MEMORY_CEILING_BYTES`] at most) and no more. Strings, bytes and records are references into the input.
 //! Nesting is bounded by the schema, which has no recursive type (the generator checks that).
 //!
 //! The readers that the generated code calls thousands of times over are kept out of line. A call costs a request a
@@ -22,6 +22,10 @@ const MEMORY_PER_BYTE: usize = 16;
 
 /// Memory that even the smallest message may use, so that the ratio above only matters for large ones.
 const MEMORY_FLOOR_BYTES: usize = 64 * 1024;
+
+/// Memory that the largest message may use: a request for everything about each of the 200 000 partitions that a broker
+/// has by default takes a third of it. Records are not in vectors.
+const MEMORY_CEILING_BYTES: usize = 64 * 1024 * 1024;
 
 /// The longest string that Kafka itself accepts; the old encoding cannot express more.
 const STRING_MAX_BYTES: usize = i16::MAX as usize;
@@ -116,8 +120,8 @@ type Decoded<T> = Result<T, DecodeError>;
 impl Decoder {
     /// A decoder at the start of `input`.
     pub fn new(input: Bytes) -> Decoder {
-        let memory_left_bytes =
-            input.len().saturating_mul(MEMORY_PER_BYTE).saturating_add(MEMORY_FLOOR_BYTES);
+        let justified = input.len().saturating_mul(MEMORY_PER_BYTE).saturating_add(MEMORY_FLOOR_BYTES);
+        let memory_left_bytes = justified.min(MEMORY_CEILING_BYTES);
         Decoder { at: 0, end: input.len(), flexible: false, memory_left_bytes, input }
     }
 

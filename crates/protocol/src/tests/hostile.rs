@@ -115,3 +115,17 @@ fn text_must_be_utf8_and_not_too_long() {
     let error = MetadataRequest::decode(&mut input, 9).expect_err("must be refused");
     assert_eq!(error, DecodeError::StringTooLong { at: 4, length: 0x8000 });
 }
+
+#[test]
+fn a_message_may_not_use_more_memory_than_the_largest_honest_one() {
+    // A Metadata request with more topics of honest names than anybody has: no denser than others, only far too many.
+    let count = 1_500_000_i32;
+    let mut bytes = count.to_be_bytes().to_vec();
+    for _ in 0..count {
+        bytes.extend(10_i16.to_be_bytes());
+        bytes.extend(b"0123456789");
+    }
+    bytes.push(0);
+    let error = MetadataRequest::decode(&mut Decoder::new(bytes.into()), 4).expect_err("must be refused");
+    assert!(matches!(error, DecodeError::TooMuchMemory { count: 1_500_000, .. }), "{error}");
+}
