@@ -6,16 +6,6 @@ use telemetry::Registry;
 
 use super::{Running, World, eventually};
 
-impl World {
-    async fn ready(&self, name: &str) {
-        eventually(name, async || {
-            let resource = self.control.resource(&self.caller, &name.into()).await.unwrap();
-            (resource.state == State::Ready).then_some(())
-        })
-        .await;
-    }
-}
-
 /// Waits until the page shows a line that begins so.
 async fn counted(registry: &Registry, line: &str) {
     let shown = async || registry.page().lines().any(|it| it.starts_with(line)).then_some(());

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use model::resource::State;
 use store::StoreError;
 use uuid::Uuid;
 
-use super::{Running, World, eventually};
+use super::{Running, World};
 
 const VALID: Duration = Duration::from_millis(100);
 
@@ -56,17 +55,10 @@ async fn of_two_servers_one_leads_and_the_other_takes_over_at_once_when_it_stops
     let world = World::new().await;
     let one = Running::start(world.reconciler());
     world.accept("a").await;
-    let ready = async |name: &str| {
-        eventually(name, async || {
-            let resource = world.control.resource(&world.caller, &name.into()).await.unwrap();
-            (resource.state == State::Ready).then_some(())
-        })
-        .await;
-    };
-    ready("a").await;
+    world.ready("a").await;
     let two = Running::start(world.reconciler());
     one.stop().await;
     world.accept("b").await;
-    ready("b").await;
+    world.ready("b").await;
     two.stop().await;
 }

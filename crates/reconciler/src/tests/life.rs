@@ -10,17 +10,6 @@ use model::{Reason, Timestamp};
 
 use super::{Running, World, eventually};
 
-impl World {
-    async fn until(&self, name: &str, state: State) -> control::Resource {
-        let what = format!("{name} {state:?}");
-        eventually(&what, async || {
-            let resource = self.control.resource(&self.caller, &name.into()).await.ok()?;
-            (resource.state == state).then_some(resource)
-        })
-        .await
-    }
-}
-
 #[tokio::test]
 async fn a_resource_becomes_ready_and_in_the_end_is_gone() {
     let quiet = testkit::quiet();

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::clock::System;
-use control::{Caller, Control, CreateResource, Settings};
+use control::{Caller, Control, CreateResource, Resource, Settings};
 use keyring::seal::MasterKey;
+use model::resource::State;
 use model::{FeatureLevel, Release};
 use store::Store;
 use testkit::Database;
@@ -58,15 +59,29 @@ impl World {
         self.control.create_resource(&self.caller, &wanted, None).await.unwrap()
     }
 
+    /// Waits until a resource has a state. A database that is too busy to answer is asked again.
+    async fn until(&self, name: &str, state: State) -> Resource {
+        eventually(&format!("{name} is {state:?}"), async || {
+            let resource = self.control.resource(&self.caller, &name.into()).await.ok()?;
+            (resource.state == state).then_some(resource)
+        })
+        .await
+    }
+
+    async fn ready(&self, name: &str) -> Resource {
+        self.until(name, State::Ready).await
+    }
+
     async fn destroy(&self, name: &str) -> control::Accepted {
         self.control.destroy_resource(&self.caller, &name.into(), None).await.unwrap()
     }
 }
 
-/// Intervals for tests that crash the leader and do not want to wait for its lease.
+/// Intervals for tests that do not want to wait. The lease is the exception: on a busy machine a short one runs out
+/// between two renewals, and servers would take it from each other without end.
 fn hurried() -> Config {
     Config {
-        lease_valid_for: Duration::from_millis(150),
+        lease_valid_for: Duration::from_millis(1_500),
         poll_every: Duration::from_millis(100),
         jobs_every: Duration::from_millis(100),
         pause_after_failure: Duration::from_millis(20),
@@ -97,7 +112,8 @@ impl Running {
 
 /// Waits for something that must come about by itself.
 async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    const PATIENCE: Duration = Duration::from_secs(20);
+    // Only a test that fails waits for so long.
+    const PATIENCE: Duration = Duration::from_secs(60);
     let looking = async {
         loop {
             if let Some(found) = look().await {

@@ -9,7 +9,7 @@ use store::Store;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::{Running, World, eventually, hurried};
+use super::{Running, World, hurried};
 use crate::Reconciler;
 
 /// Stands between the reconciler and Postgres, and cuts the line when told to.
@@ -79,15 +79,8 @@ async fn what_was_asked_for_during_an_outage_happens_after_it() {
     let reconciler =
         Reconciler::new(store, world.control.clone(), world.agents.clone(), System::now, hurried());
     let running = Running::start(reconciler);
-    let ready = async |name: &str| {
-        eventually(name, async || {
-            let resource = world.control.resource(&world.caller, &name.into()).await.unwrap();
-            (resource.state == State::Ready).then_some(())
-        })
-        .await;
-    };
     world.accept("before").await;
-    ready("before").await;
+    world.ready("before").await;
     for outage in 0..3 {
         line.cut();
         let name = format!("during-{outage}");
@@ -96,7 +89,7 @@ async fn what_was_asked_for_during_an_outage_happens_after_it() {
         let resource = world.control.resource(&world.caller, &name.as_str().into()).await.unwrap();
         assert_eq!(resource.state, State::Provisioning);
         line.mend();
-        ready(&name).await;
+        world.ready(&name).await;
     }
     running.stop().await;
 }
