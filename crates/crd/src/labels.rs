@@ -38,12 +38,20 @@ pub fn broker_name(cluster: &str, broker: BrokerId) -> String {
     format!("{cluster}-broker-{broker}")
 }
 
-/// Name of the claim for a broker's data. It outlives its cluster where data is retained, so a later cluster of the same
-/// name must not come upon it: the beginning of the cluster's id keeps them apart.
+/// On a claim: the port on every node under which its broker is reached, which a later broker with this data keeps.
+pub const NODE_PORT: &str = "penstock.dev/node-port";
+
+/// Name of the claim for a broker's data.
 #[must_use]
 pub fn claim_name(cluster: &str, id: ClusterId, broker: BrokerId) -> String {
+    lasting(&broker_name(cluster, broker), id)
+}
+
+/// Name of what outlives its cluster where data is retained. A later cluster of the same name must not come upon it: the
+/// beginning of the cluster's id keeps them apart.
+fn lasting(name: &str, id: ClusterId) -> String {
     let digits = id.0.simple().to_string();
-    format!("{cluster}-broker-{broker}-{}", &digits[..8])
+    format!("{name}-{}", &digits[..8])
 }
 
 /// Name of the service at which clients inside Kubernetes start.
@@ -54,14 +62,14 @@ pub fn bootstrap_name(cluster: &str) -> String {
 
 /// Name of the secret with the authority that signs the brokers' certificates.
 #[must_use]
-pub fn cluster_ca_name(cluster: &str) -> String {
-    format!("{cluster}-cluster-ca")
+pub fn cluster_ca_name(cluster: &str, id: ClusterId) -> String {
+    lasting(&format!("{cluster}-cluster-ca"), id)
 }
 
 /// Name of the secret with the authority that signs clients' certificates, where the operator keeps one.
 #[must_use]
-pub fn clients_ca_name(cluster: &str) -> String {
-    format!("{cluster}-clients-ca")
+pub fn clients_ca_name(cluster: &str, id: ClusterId) -> String {
+    lasting(&format!("{cluster}-clients-ca"), id)
 }
 
 /// Name of the secret with all that a client needs, where the operator makes one.

@@ -113,11 +113,15 @@ pub struct KafkaClusterSpec {
     #[serde(default)]
     pub lifecycle: Lifecycle,
 
-    /// What becomes of the data when this object is deleted: Retain keeps the claims, Delete deletes them.
+    /// What becomes of the data when this object is deleted. Retain keeps the claims, and the secrets with the authorities
+    /// (NAME-cluster-ca-…, NAME-clients-ca-…): an object of the same name, in the same namespace and with this one's id as
+    /// its `clusterId` takes them up again, so that clients go on with their addresses and certificates. Delete deletes
+    /// all of it.
     #[serde(default)]
     pub deletion: Deletion,
 
-    /// The cluster's id, a UUID. Without one, it is this object's uid.
+    /// The cluster's id, a UUID. Without one, it is this object's uid, and `status.clusterId` tells it. Name the id of a
+    /// cluster that was deleted to take up its data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 36, max = 36), regex(pattern = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"))]
     pub cluster_id: Option<String>,
@@ -282,10 +286,10 @@ pub enum Lifecycle {
 /// What becomes of the data of a deleted object.
 #[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Deletion {
-    /// The claims stay. A cluster with the same `clusterId` and name takes them up again.
+    /// Claims and authorities stay. A cluster with the same `clusterId` and name takes them up again.
     #[default]
     Retain,
-    /// The claims go with the object.
+    /// Claims and authorities go with the object.
     Delete,
 }
 

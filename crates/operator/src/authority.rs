@@ -5,6 +5,7 @@ use agent::clock::System;
 use crd::labels;
 use k8s_openapi::api::core::v1::Secret;
 use keyring::pki::{Ca, Identity};
+use kube::{Resource, ResourceExt};
 use model::{BrokerId, Timestamp};
 
 use crate::apply::{Server, same_cluster};
@@ -34,7 +35,8 @@ const MAX_NODE_ADDRESSES: usize = 100;
 pub async fn of_brokers(server: &Server, caches: &Caches, cluster: &Cluster) -> Result<Ca, Error> {
     let valid = cluster.valid();
     let common_name = format!("{} brokers", valid.name());
-    of(server, caches, cluster, &valid, &labels::cluster_ca_name(valid.name()), &common_name).await
+    of(server, caches, cluster, &valid, &labels::cluster_ca_name(valid.name(), valid.id()), &common_name)
+        .await
 }
 
 /// Our authority for clients; made the first time. It is needed before the object can be validated, hence the argument.
@@ -48,7 +50,7 @@ pub async fn of_clients(
     valid: &Valid,
 ) -> Result<Ca, Error> {
     let common_name = format!("{} clients", valid.name());
-    of(server, caches, cluster, valid, &labels::clients_ca_name(valid.name()), &common_name).await
+    of(server, caches, cluster, valid, &labels::clients_ca_name(valid.name(), valid.id()), &common_name).await
 }
 
 async fn of(
@@ -63,6 +65,9 @@ async fn of(
     let cached = caches.secrets.find(valid.id(), name);
     if let Some(ca) = cached.as_deref().and_then(secret::read_authority) {
         cluster.remember_authority(name, &ca);
+        if cached.is_some_and(|secret| !lasts_as_wanted(&*secret, valid)) {
+            server.apply(&secret::authority(valid, name.to_owned(), &ca), true).await?;
+        }
         return Ok(ca);
     }
     let there: Option<Secret> = server.get(&valid.namespace, name).await?;
@@ -98,6 +103,11 @@ async fn of(
     }
     cluster.remember_authority(name, &ca);
     Ok(ca)
+}
+
+/// Whether an object goes with the cluster's object where it should, and outlives it where it should.
+pub(crate) fn lasts_as_wanted<K: Resource>(object: &K, valid: &Valid) -> bool {
+    object.owner_references().is_empty() == valid.retains_data
 }
 
 /// An object of the cluster with this name, to compare owners with.

@@ -216,7 +216,7 @@ async fn follow(object: &KafkaCluster, context: &Context) -> Result<Following, E
         first.own_clients && !matches!(first.intent.lifecycle, Lifecycle::Remove | Lifecycle::Pause);
     let clients = match is_needed {
         true => Some(authority::of_clients(&kubernetes.server, &kubernetes.caches, &cluster, &first).await?),
-        false => cluster.known_authority(&labels::clients_ca_name(first.name())),
+        false => cluster.known_authority(&labels::clients_ca_name(first.name(), id)),
     };
     let valid = validate(object, clients.as_ref().map(Ca::cert_pem))?;
     let intent = valid.intent.clone();

@@ -44,7 +44,7 @@
 //! | 12 an operator's upgrade restarts nobody | `tests::manifests::another_image_for_a_release_restarts_nobody` |
 //! | 13 a lost node: nothing is forced | `tests::observing::a_node_that_does_not_report_is_a_gap` |
 //! | 14 scale in drains first | comes with replication; until then a broker that is not wanted is left alone: `planner::tests` |
-//! | 15 claims are deleted last, and only on removal | `tests::requests::data_is_deleted_only_when_no_pod_runs`, `tests::manifests::claims_outlive_the_object_unless_told_otherwise` |
+//! | 15 claims are deleted last, and only on removal | `tests::requests::data_is_deleted_only_when_no_pod_runs`, `tests::manifests::data_and_authorities_outlive_the_object_unless_told_otherwise` |
 //! | 16 deleting a cluster waits for nobody | no finalizer exists: `tests::manifests::nothing_holds_up_a_deletion` |
 //! | 17 authorities change in phases | a deleted one is put back: `tests::requests::a_deleted_authority_is_put_back`; phases: come with replication |
 //! | 18 refusals are counted by reason | `tests::requests::a_refusal_is_counted_by_its_reason` |

@@ -125,7 +125,7 @@ impl Kubernetes {
         Fetched {
             pods: caches.pods.of(id),
             claims: caches.claims.of(id),
-            cluster_ca: caches.secrets.find(id, &labels::cluster_ca_name(valid.name())),
+            cluster_ca: caches.secrets.find(id, &labels::cluster_ca_name(valid.name(), id)),
             services,
             other_brokers,
             remains: caches.has_any_of(id),
@@ -179,7 +179,7 @@ impl Kubernetes {
         self.server.apply(&secret::identity(valid, broker, pool, &identity), seen).await?;
         let seen = self.caches.configs.find(valid.id(), &name).is_some();
         self.server.apply(&config::build(valid, spec, node_port), seen).await?;
-        let wanted = claim::build(valid, broker, pool, spec.storage);
+        let wanted = claim::build(valid, broker, pool, spec.storage, Some(node_port));
         if self.server.get::<PersistentVolumeClaim>(&valid.namespace, &wanted.name_any()).await?.is_none() {
             self.server.apply(&wanted, true).await?;
         }
@@ -197,10 +197,14 @@ impl Kubernetes {
     ) -> Result<u16, Error> {
         let name = labels::broker_name(valid.name(), broker);
         let cached = self.caches.services.find(valid.id(), &name);
-        let before = cached.as_deref().and_then(service::node_port).or_else(|| {
+        let claim =
+            self.caches.claims.find(valid.id(), &labels::claim_name(valid.name(), valid.id(), broker));
+        let seen = || {
             let sightings = cluster.sightings.lock().unwrap_or_else(PoisonError::into_inner);
             sightings.get(&broker)?.endpoint.as_ref().map(|endpoint| endpoint.port)
-        });
+        };
+        let before = cached.as_deref().and_then(service::node_port).or_else(seen);
+        let before = before.or_else(|| claim.as_deref().and_then(claim::node_port));
         let wanted = service::broker(valid, broker, pool, before);
         let applied: Service = match self.server.apply(&wanted, cached.is_some()).await {
             Ok(applied) => applied,

@@ -8,12 +8,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crd::{labels, quantity};
+use crd::labels;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use keyring::pki::{self, Ca};
 use kube::{Resource, ResourceExt};
 use model::status::Endpoint;
-use model::{ClusterId, Lifecycle, Timestamp};
+use model::{Bytes, ClusterId, Lifecycle, Timestamp};
 use planner::certificates;
 use sha2::{Digest, Sha256};
 
@@ -97,11 +97,13 @@ pub async fn keep(
             // It was never started: starting makes everything it needs, in order.
             continue;
         };
-        let wanted = claim::build(&valid, broker, &pool.name, pool.storage);
-        if is_to_grow(&claim, pool.storage.0) {
+        let service = caches.services.find(valid.id(), &name);
+        let node_port = service.as_deref().and_then(service::node_port).or(claim::node_port(&claim));
+        if let Some(storage) = to_claim(&valid, &claim, pool.storage, node_port) {
+            let wanted = claim::build(&valid, broker, &pool.name, storage, node_port);
             note(shared.keep(&wanted, &caches.claims).await);
         }
-        if caches.services.find(valid.id(), &name).is_none() {
+        if service.is_none() {
             note(kubernetes.node_port(cluster, &valid, broker, &pool.name).await.map(drop));
         }
         // Configuration and certificate are those of the broker's next start; writing them while it runs would let it
@@ -111,7 +113,6 @@ pub async fn keep(
         }
         if caches.configs.find(valid.id(), &name).is_none() {
             let spec = broker_spec(&valid, broker);
-            let service = caches.services.find(valid.id(), &name);
             if let (Some(spec), Some(port)) = (spec, service.as_deref().and_then(service::node_port)) {
                 note(kubernetes.server.apply(&config::build(&valid, &spec, port), false).await.map(drop));
             }
@@ -184,11 +185,18 @@ async fn identity(
     kubernetes.server.apply(&secret::identity(valid, broker, pool, &identity), false).await.map(drop)
 }
 
-/// Whether a claim asks for less than it should. One that asks for more is left: claims do not shrink.
-fn is_to_grow(claim: &PersistentVolumeClaim, wanted_bytes: u64) -> bool {
-    let requests = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref()?.requests.as_ref());
-    let asked = requests.and_then(|requests| requests.get("storage")).and_then(|it| quantity::parse(&it.0));
-    asked.is_some_and(|asked| asked.0 < wanted_bytes)
+/// What a claim is to ask for, if it is to be applied at all: it should be larger, remember another port, or go or stay
+/// with the cluster's object. One that asks for more than is wanted keeps that: claims do not shrink.
+fn to_claim(
+    valid: &Valid,
+    claim: &PersistentVolumeClaim,
+    wanted: Bytes,
+    node_port: Option<u16>,
+) -> Option<Bytes> {
+    let asked = claim::asked(claim)?;
+    let differs =
+        asked < wanted || claim::node_port(claim) != node_port || !authority::lasts_as_wanted(claim, valid);
+    differs.then_some(asked.max(wanted))
 }
 
 /// What a broker is made from, as the machine says it.
@@ -209,16 +217,27 @@ mod tests {
 
     #[test]
     fn claims_grow_and_never_shrink() {
-        let mut claim = claim::build(
-            &crate::tests::fixture::valid(),
-            model::BrokerId(0),
-            "brokers",
-            model::Bytes::gib(2),
-        );
-        assert!(is_to_grow(&claim, 3 << 30));
-        assert!(!is_to_grow(&claim, 2 << 30));
-        assert!(!is_to_grow(&claim, 1 << 30));
+        let valid = crate::tests::fixture::valid();
+        let mut claim = claim::build(&valid, model::BrokerId(0), "brokers", Bytes::gib(2), Some(31_092));
+        let to_claim = |claim: &_, gib| to_claim(&valid, claim, Bytes::gib(gib), Some(31_092));
+        assert_eq!(to_claim(&claim, 3), Some(Bytes::gib(3)));
+        assert_eq!(to_claim(&claim, 2), None);
+        assert_eq!(to_claim(&claim, 1), None);
         claim.spec = None;
-        assert!(!is_to_grow(&claim, 3 << 30));
+        assert_eq!(to_claim(&claim, 3), None);
+    }
+
+    #[test]
+    fn a_claim_learns_its_port_and_whether_it_stays_without_asking_for_less() {
+        let (stays, goes) = (
+            crate::tests::fixture::valid(),
+            crate::tests::fixture::valid_with(&serde_json::json!({ "deletion": "Delete" })),
+        );
+        let claim = |valid| claim::build(valid, model::BrokerId(0), "brokers", Bytes::gib(2), None);
+        let to_claim = |valid, claim: &_, port| to_claim(valid, claim, Bytes::gib(1), port);
+        assert_eq!(to_claim(&stays, &claim(&stays), None), None);
+        assert_eq!(to_claim(&stays, &claim(&stays), Some(31_092)), Some(Bytes::gib(2)));
+        assert_eq!(to_claim(&stays, &claim(&goes), None), Some(Bytes::gib(2)));
+        assert_eq!(to_claim(&goes, &claim(&stays), None), Some(Bytes::gib(2)));
     }
 }

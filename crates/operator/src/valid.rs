@@ -22,8 +22,8 @@ pub struct Valid {
     pub owner: OwnerReference,
     /// What only Kubernetes knows of each pool.
     pub pools: BTreeMap<String, Making>,
-    /// Whether claims outlive the object.
-    pub retains_claims: bool,
+    /// Whether data, and what clients know of who has it, outlives the object.
+    pub retains_data: bool,
     /// Whether the operator hands out the client certificates itself.
     pub own_clients: bool,
 }
@@ -56,7 +56,7 @@ pub fn validate(object: &KafkaCluster, own_ca: Option<&str>) -> Result<Valid, In
         namespace: object.namespace().ok_or_else(|| problem("the object has no namespace"))?,
         owner,
         pools: object.spec.pools.iter().map(|pool| (pool.name.clone(), making(pool))).collect(),
-        retains_claims: object.spec.deletion == Deletion::Retain,
+        retains_data: object.spec.deletion == Deletion::Retain,
         own_clients: object.spec.client_cas.is_empty(),
         intent,
     })

@@ -28,8 +28,17 @@ pub(crate) fn owned(valid: &Valid, name: String, labels: BTreeMap<String, String
     ObjectMeta { owner_references: Some(vec![valid.owner.clone()]), ..kept(valid, name, labels) }
 }
 
+/// Metadata of an object that goes with the cluster's only where data does: what is collected by the garbage collector
+/// cannot be taken back.
+pub(crate) fn lasting(valid: &Valid, name: String, labels: BTreeMap<String, String>) -> ObjectMeta {
+    match valid.retains_data {
+        true => kept(valid, name, labels),
+        false => owned(valid, name, labels),
+    }
+}
+
 /// Metadata of an object that outlives the cluster's.
-pub(crate) fn kept(valid: &Valid, name: String, labels: BTreeMap<String, String>) -> ObjectMeta {
+fn kept(valid: &Valid, name: String, labels: BTreeMap<String, String>) -> ObjectMeta {
     ObjectMeta {
         name: Some(name),
         namespace: Some(valid.namespace.clone()),

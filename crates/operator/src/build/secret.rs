@@ -1,16 +1,15 @@
 //! Secrets: the cluster's authorities, a broker's identity, and what a client needs.
 
-use std::collections::BTreeMap;
-
 use crd::labels;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use keyring::pki::{Ca, Identity};
 use model::BrokerId;
 use model::status::Endpoint;
 use secrecy::ExposeSecret;
 
-use super::owned;
+use super::{lasting, owned};
 use crate::valid::Valid;
 
 /// Key of a broker's certificate and private key in one PEM text, as the broker reads it.
@@ -27,7 +26,7 @@ pub const CA_KEY: &str = "ca.key";
 pub fn authority(valid: &Valid, name: String, ca: &Ca) -> Secret {
     let key = ca.key_pem();
     let data = [(CA_CERTIFICATE, ca.cert_pem()), (CA_KEY, key.expose_secret())];
-    opaque(valid, name, valid.labels(), &data)
+    opaque(lasting(valid, name, valid.labels()), &data)
 }
 
 /// The secret with a broker's certificate and key.
@@ -35,7 +34,7 @@ pub fn authority(valid: &Valid, name: String, ca: &Ca) -> Secret {
 pub fn identity(valid: &Valid, broker: BrokerId, pool: &str, identity: &Identity) -> Secret {
     let both = format!("{}{}", identity.cert_chain_pem, identity.key_pem.expose_secret());
     let name = labels::broker_name(valid.name(), broker);
-    opaque(valid, name, valid.broker_labels(broker, pool), &[(IDENTITY, &both)])
+    opaque(owned(valid, name, valid.broker_labels(broker, pool)), &[(IDENTITY, &both)])
 }
 
 /// What a client needs, under the names that Heroku's clients know.
@@ -58,7 +57,7 @@ pub fn client(valid: &Valid, brokers: &[Endpoint], cluster_ca: &str, files: &Cli
         ("KAFKA_CLIENT_CERT_KEY", files.key.clone()),
     ];
     let data: Vec<(&str, &str)> = data.iter().map(|(key, value)| (*key, value.as_str())).collect();
-    opaque(valid, labels::client_name(valid.name()), valid.labels(), &data)
+    opaque(owned(valid, labels::client_name(valid.name()), valid.labels()), &data)
 }
 
 /// The text under a key of a secret.
@@ -83,10 +82,10 @@ pub fn read_client(secret: &Secret) -> Option<ClientFiles> {
     })
 }
 
-fn opaque(valid: &Valid, name: String, labels: BTreeMap<String, String>, data: &[(&str, &str)]) -> Secret {
+fn opaque(metadata: ObjectMeta, data: &[(&str, &str)]) -> Secret {
     let bytes = |(key, value): &(&str, &str)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec()));
     Secret {
-        metadata: owned(valid, name, labels),
+        metadata,
         type_: Some("Opaque".to_owned()),
         data: Some(data.iter().map(bytes).collect()),
         ..Secret::default()

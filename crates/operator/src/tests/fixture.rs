@@ -88,7 +88,7 @@ pub(crate) fn ca() -> &'static Ca {
 }
 
 pub(crate) fn ca_secret(valid: &Valid) -> Secret {
-    secret::authority(valid, labels::cluster_ca_name(valid.name()), ca())
+    secret::authority(valid, labels::cluster_ca_name(valid.name(), valid.id()), ca())
 }
 
 /// The service of a broker, with its port.

@@ -33,7 +33,10 @@ fn pod_from(valid: &Valid, image: &str) -> k8s_openapi::api::core::v1::Pod {
 fn every_kind_is_as_it_was() {
     let valid = valid();
     check(&pod_from(&valid, IMAGE), expect_file!["golden/pod.yaml"]);
-    check(&claim::build(&valid, BrokerId(0), "brokers", Bytes::gib(2)), expect_file!["golden/claim.yaml"]);
+    check(
+        &claim::build(&valid, BrokerId(0), "brokers", Bytes::gib(2), None),
+        expect_file!["golden/claim.yaml"],
+    );
     check(&service::bootstrap(&valid), expect_file!["golden/service-bootstrap.yaml"]);
     check(
         &service::broker(&valid, BrokerId(0), "brokers", Some(NODE_PORT)),
@@ -44,9 +47,13 @@ fn every_kind_is_as_it_was() {
     check(&network::build(&valid), expect_file!["golden/network.yaml"]);
 }
 
+fn files() -> secret::ClientFiles {
+    secret::ClientFiles { certificate: "certificate".to_owned(), key: "key".to_owned() }
+}
+
 #[test]
 fn a_client_finds_what_herokus_clients_look_for() {
-    let files = secret::ClientFiles { certificate: "certificate".to_owned(), key: "key".to_owned() };
+    let files = files();
     let endpoint = |port| model::status::Endpoint { host: "10.201.0.11".to_owned(), port };
     let made = secret::client(&valid(), &[endpoint(31_092), endpoint(31_093)], "authority", &files);
     let text = |key| secret::text(&made, key);
@@ -77,8 +84,11 @@ fn selectors_name_only_what_never_changes() {
 }
 
 #[test]
-fn claims_outlive_the_object_unless_told_otherwise() {
-    let claim_of = |valid: &Valid| claim::build(valid, BrokerId(0), "brokers", Bytes::gib(2));
+fn data_and_authorities_outlive_the_object_unless_told_otherwise() {
+    assert!(super::fixture::ca_secret(&valid()).owner_references().is_empty());
+    let goes = valid_with(&json!({ "deletion": "Delete" }));
+    assert_eq!(super::fixture::ca_secret(&goes).owner_references().len(), 1);
+    let claim_of = |valid: &Valid| claim::build(valid, BrokerId(0), "brokers", Bytes::gib(2), None);
     assert!(claim_of(&valid()).owner_references().is_empty());
     assert_eq!(claim_of(&valid_with(&json!({ "deletion": "Delete" }))).owner_references().len(), 1);
 }
@@ -93,7 +103,7 @@ fn nothing_holds_up_a_deletion() {
         config::build(&valid, &spec(&valid, 0), NODE_PORT).metadata,
         budget::build(&valid).metadata,
         network::build(&valid).metadata,
-        super::fixture::ca_secret(&valid).metadata,
+        secret::client(&valid, &[], "authority", &files()).metadata,
     ];
     for meta in objects {
         assert!(meta.finalizers.is_none(), "{:?}", meta.name);

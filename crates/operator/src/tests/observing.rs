@@ -97,7 +97,7 @@ fn a_pod_that_is_gone_has_ended_and_keeps_its_address() {
     let valid = valid();
     let answers = Answers::from([("pod-0".to_owned(), Readiness::Ready)]);
     let (_, sightings) = observe(NOW, &valid, &fetched(&valid, running(0)), &answers, &Sightings::new());
-    let claim = claim::build(&valid, BrokerId(0), "brokers", Bytes::gib(2));
+    let claim = claim::build(&valid, BrokerId(0), "brokers", Bytes::gib(2), None);
     let left = Fetched { pods: Vec::new(), claims: vec![Arc::new(claim)], ..fetched(&valid, running(0)) };
     let later = Timestamp(NOW.0 + 5_000);
     let (seen, sightings) = observe(later, &valid, &left, &answers, &sightings);
@@ -163,7 +163,7 @@ fn a_storage_class_that_does_not_exist_is_named() {
             "message": "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
         }],
     });
-    let claim = claim::build(&valid, BrokerId(0), "brokers", Bytes::gib(2));
+    let claim = claim::build(&valid, BrokerId(0), "brokers", Bytes::gib(2), None);
     let classes = vec!["local".to_owned()];
     let missing = Fetched { claims: vec![Arc::new(claim)], classes, ..fetched(&valid, pending) };
     let Readiness::Held { reason, why } = readiness(&valid, &missing) else { panic!() };

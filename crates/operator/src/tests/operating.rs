@@ -56,7 +56,7 @@ impl Operator {
         let server = ApiServer::default();
         server.put("/api/v1/nodes/node1", &node("node1", "True"));
         server.put(CLUSTER, &fixture::object_with(&json!({ "lifecycle": "Stop" })));
-        let claim = claim::build(&valid(), BrokerId(0), "brokers", Bytes::gib(2));
+        let claim = claim::build(&valid(), BrokerId(0), "brokers", Bytes::gib(2), None);
         server.put(&format!("/api/v1/namespaces/shop/persistentvolumeclaims/{}", claim.name_any()), &claim);
         let operator = Operator::start(&server);
         for (_, path) in AROUND {

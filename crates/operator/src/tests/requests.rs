@@ -130,7 +130,7 @@ async fn a_start_makes_what_a_pod_needs_before_the_pod() {
     assert_eq!(world.perform(&start(&world.valid)).await.unwrap(), Performed::Done);
     expect![[r#"
         GET /api/v1/namespaces/shop/pods/orders-broker-0
-        GET /api/v1/namespaces/shop/secrets/orders-cluster-ca
+        GET /api/v1/namespaces/shop/secrets/orders-cluster-ca-00000000
         POST /api/v1/namespaces/shop/secrets?fieldManager=penstock-operator
         GET /api/v1/namespaces/shop/services/orders-broker-0
         PATCH /api/v1/namespaces/shop/services/orders-broker-0?force=true&fieldManager=penstock-operator
@@ -212,7 +212,7 @@ async fn a_broker_that_checks_its_logs_is_not_stopped() {
 #[tokio::test]
 async fn data_is_deleted_only_when_no_pod_runs() {
     let world = World::with_pod(&pod_of(&valid(), 0, running(0)));
-    let claim = claim::build(&world.valid, BrokerId(0), "brokers", Bytes::gib(2));
+    let claim = claim::build(&world.valid, BrokerId(0), "brokers", Bytes::gib(2), None);
     let path = format!("/api/v1/namespaces/shop/persistentvolumeclaims/{}", claim.name_any());
     world.server.put(&path, &claim);
     world.watches_catch_up();
@@ -267,7 +267,7 @@ async fn upkeep_applies_once_and_again_only_what_somebody_changed() {
         PATCH /apis/policy/v1/namespaces/shop/poddisruptionbudgets/orders?force=true&fieldManager=penstock-operator
         GET /apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/orders
         PATCH /apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/orders?force=true&fieldManager=penstock-operator
-        GET /api/v1/namespaces/shop/secrets/orders-cluster-ca
+        GET /api/v1/namespaces/shop/secrets/orders-cluster-ca-00000000
         POST /api/v1/namespaces/shop/secrets?fieldManager=penstock-operator
         GET /api/v1/namespaces/shop/secrets/orders-client
         PATCH /api/v1/namespaces/shop/secrets/orders-client?force=true&fieldManager=penstock-operator"#]].assert_eq(&world.server.transcript());
@@ -317,7 +317,7 @@ async fn a_deleted_authority_is_put_back() {
     let made = authority::of_brokers(&world.kubernetes.server, &world.kubernetes.caches, &world.cluster)
         .await
         .unwrap();
-    let path = "/api/v1/namespaces/shop/secrets/orders-cluster-ca";
+    let path = "/api/v1/namespaces/shop/secrets/orders-cluster-ca-00000000";
     world.server.take_away(path);
     let again = authority::of_brokers(&world.kubernetes.server, &world.kubernetes.caches, &world.cluster)
         .await
@@ -332,7 +332,7 @@ async fn a_broken_authority_that_nobody_remembers_is_not_written_over() {
     let world = World::new(valid());
     let mut broken = fixture::ca_secret(&world.valid);
     broken.data = None;
-    let path = "/api/v1/namespaces/shop/secrets/orders-cluster-ca";
+    let path = "/api/v1/namespaces/shop/secrets/orders-cluster-ca-00000000";
     world.server.put(path, &broken);
     let refused = world.perform(&start(&world.valid)).await.unwrap_err();
     assert!(
@@ -435,7 +435,8 @@ async fn a_status_lands_on_the_object_that_was_read_and_on_no_other() {
 #[tokio::test]
 async fn an_existing_claim_is_found_again_and_not_touched() {
     let world = World::new(valid());
-    let mut claim: PersistentVolumeClaim = claim::build(&world.valid, BrokerId(0), "brokers", Bytes::gib(9));
+    let mut claim: PersistentVolumeClaim =
+        claim::build(&world.valid, BrokerId(0), "brokers", Bytes::gib(9), None);
     claim.metadata.uid = Some("with data".to_owned());
     let path = format!("/api/v1/namespaces/shop/persistentvolumeclaims/{}", claim.name_any());
     world.server.put(&path, &claim);
@@ -478,4 +479,50 @@ async fn a_clients_certificate_is_made_anew_before_it_ends_and_when_its_authorit
     assert_eq!(certificate_at(ca(), 1_000).await, second);
     let other = keyring::pki::Ca::new("orders clients", NOW).unwrap();
     assert_ne!(certificate_at(&other, 1_000).await, second);
+}
+
+/// Somebody deletes the object, and its owner's things go with it; later it comes again with the same id.
+#[tokio::test]
+async fn a_cluster_that_comes_again_has_its_data_its_ports_and_its_authority() {
+    const OTHER_PORT: u16 = 30_777;
+    let world = World::new(valid());
+    let claim = claim::build(&world.valid, BrokerId(0), "brokers", Bytes::gib(2), Some(OTHER_PORT));
+    let claim_path = format!("/api/v1/namespaces/shop/persistentvolumeclaims/{}", claim.name_any());
+    world.server.put(&claim_path, &claim);
+    world.watches_catch_up();
+    world.perform(&start(&world.valid)).await.unwrap();
+    let service = "/api/v1/namespaces/shop/services/orders-broker-0";
+    let port = |world: &World| world.server.get(service).unwrap()["spec"]["ports"][0]["nodePort"].clone();
+    assert_eq!(port(&world), json!(OTHER_PORT), "the port that the claim remembers");
+    let ca = "/api/v1/namespaces/shop/secrets/orders-cluster-ca-00000000";
+    let before = world.server.get(ca).unwrap()["data"].clone();
+
+    let is_owned = |object: &serde_json::Value| !object["metadata"]["ownerReferences"].is_null();
+    let owned = world.server.paths().into_iter().filter(|path| is_owned(&world.server.get(path).unwrap()));
+    owned.collect::<Vec<_>>().iter().for_each(|path| world.server.take_away(path));
+    assert_eq!(world.server.paths(), [claim_path.as_str(), ca]);
+
+    let server = world.server.clone();
+    let again = World { server, ..World::new(valid()) };
+    let kubernetes = Kubernetes { server: Server::new(again.server.client()), ..again.kubernetes.clone() };
+    let again = World { kubernetes, ..again };
+    again.watches_catch_up();
+    again.perform(&start(&again.valid)).await.unwrap();
+    assert_eq!(port(&again), json!(OTHER_PORT));
+    assert_eq!(again.server.get(ca).unwrap()["data"], before);
+}
+
+#[tokio::test]
+async fn an_authority_goes_with_the_object_where_the_data_does() {
+    let world = World::new(valid());
+    world.perform(&start(&world.valid)).await.unwrap();
+    world.watches_catch_up();
+    let goes = valid_with(&json!({ "deletion": "Delete" }));
+    let cluster = world.kubernetes.clusters.put(goes);
+    let kubernetes = &world.kubernetes;
+    let ca = authority::of_brokers(&kubernetes.server, &kubernetes.caches, &cluster).await.unwrap();
+    let secret = world.server.get("/api/v1/namespaces/shop/secrets/orders-cluster-ca-00000000").unwrap();
+    assert_eq!(secret["metadata"]["ownerReferences"][0]["uid"], json!(fixture::UID));
+    let secret = serde_json::from_value(secret).unwrap();
+    assert_eq!(secret::read_authority(&secret).unwrap().cert_pem(), ca.cert_pem());
 }
