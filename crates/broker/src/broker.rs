@@ -9,7 +9,7 @@ use crate::config::{Config, Protocol};
 use crate::coordinator::Coordinator;
 use crate::fetch_sessions::FetchSessions;
 use crate::internal_topic::OffsetsTopic;
-use crate::limits::RequestBytes;
+use crate::limits::{AnswerBytes, RequestBytes};
 use crate::metadata::Controller;
 use crate::metrics::Metrics;
 use crate::partition::Storage;
@@ -51,6 +51,8 @@ pub struct Broker {
     pub quotas: Quotas,
     /// The budget of unanswered bytes.
     pub request_bytes: Arc<RequestBytes>,
+    /// What answers that are being written may hold.
+    pub answer_bytes: AnswerBytes,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What clients are told to connect to.

@@ -35,6 +35,8 @@ pub struct Metrics {
     pub request_bytes: IntGauge,
     /// How often a connection had to wait for room in that.
     pub request_bytes_waits: IntCounter,
+    /// Bytes of long answers that clients have not taken yet.
+    pub answer_bytes: IntGauge,
     /// Unfinished requests that made room for a client that holds less.
     pub request_bytes_displaced: IntCounter,
     /// Requests after which a connection rests because of a quota.
@@ -143,6 +145,10 @@ impl Metrics {
             request_bytes_waits: counter(
                 "penstock_broker_request_bytes_waits_total",
                 "How often a connection waited because queued.max.request.bytes was used up.",
+            ),
+            answer_bytes: gauge(
+                "penstock_broker_answer_bytes",
+                "Bytes of long answers that are being written (bound: penstock.max.answer.bytes).",
             ),
             request_bytes_displaced: counter(
                 "penstock_broker_request_bytes_displaced_total",

@@ -28,7 +28,7 @@ use crate::coordinator::Coordinator;
 use crate::fetch_sessions::FetchSessions;
 use crate::flush::Flusher;
 use crate::internal_topic::OffsetsTopic;
-use crate::limits::{Connections, RequestBytes};
+use crate::limits::{AnswerBytes, Connections, RequestBytes};
 use crate::listener::{self, Acceptor};
 use crate::metadata::Controller;
 use crate::metadata::controller::{Bounds, Start};
@@ -178,6 +178,7 @@ pub async fn start(config: Config, level: LevelHandle) -> Result<Running, StartE
             limits.socket_request_max_bytes,
             Arc::clone(&metrics),
         ),
+        answer_bytes: AnswerBytes::new(limits.max_answer_bytes, Arc::clone(&metrics)),
         fetch_sessions: FetchSessions::new(limits.fetch_session_slots, Arc::clone(&metrics)),
         topics,
         controller,

@@ -155,6 +155,11 @@ const DOCS: &[(&str, &str, Option<&str>)] = &[
     ("penstock.fetch.max.wait.ms", "Longest wait that a fetch can ask for.", None),
     ("penstock.group.max.count", "Groups in all.", None),
     ("penstock.instance", "A word by which whoever started the process knows it again.", None),
+    (
+        "penstock.max.answer.bytes",
+        "Bytes of long answers that clients do not take; beyond, those that take nothing lose their connection.",
+        None,
+    ),
     ("penstock.max.decompressed.bytes", "Largest size that one compressed batch may have when open.", None),
     ("penstock.max.partitions", "Partitions of all topics.", None),
     ("penstock.max.partitions.per.topic", "Partitions of one topic.", None),

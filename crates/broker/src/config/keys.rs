@@ -272,6 +272,7 @@ pub const KEYS: &[Key] = &[
         },
         get: |config| Some(config.instance.clone()),
     },
+    numeric!("penstock.max.answer.bytes", Kind::Long, limits.max_answer_bytes, 1),
     numeric!("penstock.max.decompressed.bytes", Kind::Int, limits.max_decompressed_bytes, 1024),
     numeric!("penstock.max.partitions", Kind::Int, limits.max_partitions, 1),
     numeric!("penstock.max.partitions.per.topic", Kind::Int, limits.max_partitions_per_topic, 1),

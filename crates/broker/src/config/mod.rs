@@ -138,6 +138,8 @@ pub struct Limits {
     pub max_partitions: usize,
     /// Partitions in one DescribeTopicPartitions response.
     pub max_request_partition_size: usize,
+    /// Bytes of long answers that clients do not take, of all connections together.
+    pub max_answer_bytes: u64,
     /// Bytes in one PushTelemetry.
     pub telemetry_max_bytes: usize,
     /// Producer ids remembered for a partition.
@@ -273,6 +275,9 @@ impl Default for Config {
                 max_partitions_per_topic: 10_000,
                 max_partitions: 200_000,
                 max_request_partition_size: 2_000,
+                // Some of the longest there are (the list of a hundred thousand partitions is four megabytes), and as
+                // much as a small machine can spare for clients that do not read.
+                max_answer_bytes: 64 * MIB as u64,
                 telemetry_max_bytes: MIB,
                 max_producers_per_partition: 5_000,
                 max_decompressed_bytes: 64 * MIB,

@@ -30,7 +30,7 @@ use crate::limits::Held;
 use deadline::Deadline;
 use reader::{FrameReader, Next};
 use transport::Transport;
-use writer::Outbox;
+use writer::{Outbox, Written};
 
 /// Answers that wait for the next request to be served, if that is there already. Producers usually have five requests
 /// open: with two of them answered at once, there are others to serve while the client makes new ones.
@@ -70,6 +70,12 @@ pub(crate) enum Ended {
     /// The client does not take its answer.
     #[error("no byte of an answer was taken within penstock.write.stall.ms")]
     WriteStalled,
+    /// The client does not take its answer, and there are too many such answers.
+    #[error(
+        "no byte of a long answer was taken for a while, and too many such answers hold memory; \
+         penstock.max.answer.bytes is how much they may"
+    )]
+    WriteCrowded,
     /// The broker stops.
     #[error("the broker stops")]
     Stopped,
@@ -94,6 +100,7 @@ impl Ended {
             Ended::Crowded => Some("read_crowded"),
             Ended::Displaced => Some("read_displaced"),
             Ended::WriteStalled => Some("write_stalled"),
+            Ended::WriteCrowded => Some("write_crowded"),
             Ended::Frame(_) => Some("bad_frame"),
             Ended::Failure(Failure::Malformed { .. }) => Some("malformed_request"),
             Ended::Failure(_) => Some("failed_request"),
@@ -223,10 +230,11 @@ impl<S: Transport> Session<S> {
             return Ok(());
         }
         let stall = Duration::from_millis(self.broker.config.limits.write_stall_ms);
-        if self.outbox.write(&mut self.stream, &mut self.deadline, stall).await? {
-            Ok(())
-        } else {
-            Err(Ended::WriteStalled)
+        let unsent = self.broker.answer_bytes.count(self.outbox.len());
+        match self.outbox.write(&mut self.stream, &mut self.deadline, stall, unsent.as_ref()).await? {
+            Written::All => Ok(()),
+            Written::Stalled => Err(Ended::WriteStalled),
+            Written::Crowded => Err(Ended::WriteCrowded),
         }
     }
 

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::deadline::Deadline;
 use super::transport::{Transport, poll_send_file};
+use crate::limits::Unsent;
 use crate::partition::FileRange;
 
 /// What is read of a file at once: large enough that the system calls are cheap, small enough to stay in the cache
@@ -174,6 +175,17 @@ impl Chunk {
     }
 }
 
+/// What writing came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// Everything is out.
+    All,
+    /// The client took nothing for too long.
+    Stalled,
+    /// The client takes nothing, and there is too much that others do not take either.
+    Crowded,
+}
+
 impl Outbox {
     pub(super) fn push(&mut self, reply: Reply) {
         // Silence is no answer that somebody waits for.
@@ -200,16 +212,18 @@ impl Outbox {
         self.bytes
     }
 
-    /// Writes everything. `false` if the client took nothing for `stall`.
+    /// Writes everything, until the client takes nothing for `stall`, or for a second while there is too much `unsent`.
     pub(super) async fn write<S: Transport>(
         &mut self,
         stream: &mut S,
         deadline: &mut Deadline,
         stall: Duration,
-    ) -> io::Result<bool> {
+        unsent: Option<&Unsent<'_>>,
+    ) -> io::Result<Written> {
         let mut until = Instant::now() + stall;
         while !self.is_empty() {
-            let at = if self.stalled { until } else { until.min(Instant::now() + KEEP) };
+            let looks_again = !self.stalled || unsent.is_some();
+            let at = if looks_again { until.min(Instant::now() + KEEP) } else { until };
             let step = poll_fn(|cx| self.poll_step(Pin::new(&mut *stream), cx));
             match deadline.wait(at, step).await {
                 Some(written) => {
@@ -217,7 +231,8 @@ impl Outbox {
                     self.stalled = false;
                     until = Instant::now() + stall;
                 }
-                None if self.stalled => return Ok(false),
+                None if at == until => return Ok(Written::Stalled),
+                None if unsent.is_some_and(Unsent::are_too_many) => return Ok(Written::Crowded),
                 None => {
                     self.chunk = Chunk::default();
                     self.stalled = true;
@@ -231,8 +246,8 @@ impl Outbox {
         self.replies = 0;
         self.pieces.shrink_to(GATHER);
         match flushed {
-            Some(flushed) => flushed.map(|()| true),
-            None => Ok(false),
+            Some(flushed) => flushed.map(|()| Written::All),
+            None => Ok(Written::Stalled),
         }
     }
 

@@ -209,6 +209,30 @@ fn a_client_that_never_reads_holds_no_memory_and_is_closed() {
 }
 
 #[test]
+fn long_answers_that_nobody_takes_are_bounded_in_all() {
+    const MOST: u64 = 1 << 20;
+    let broker = Broker::start(&[&format!("penstock.max.answer.bytes={MOST}")]);
+    let mut client = Client::connect(&broker);
+    assert_eq!(client.create("t", 10_000, &[]), 0);
+    // A quarter of a megabyte each; sockets take some of them.
+    let request = MetadataRequest { topics: None, ..MetadataRequest::default() };
+    let mut deaf: Vec<Client> = (0..10).map(|_| Client::connect(&broker)).collect();
+    for client in &mut deaf {
+        for _ in 0..20 {
+            client.send(9, &request);
+        }
+    }
+    let closed = r#"penstock_broker_connections_closed_total{reason="write_crowded"}"#;
+    assert!(super::process::eventually(|| broker.metric(closed) >= 4.0), "{}", broker.metric(closed));
+    assert!(broker.logs("penstock.max.answer.bytes is how much they may"));
+    // Those that fit stay, and others are served.
+    assert_eq!(client.call(9, &request).topics[0].partitions.len(), 10_000);
+    pause(Duration::from_millis(1_500));
+    let held = broker.metric("penstock_broker_answer_bytes");
+    assert!(held > 0.0 && held <= MOST as f64, "{held} bytes");
+}
+
+#[test]
 fn connections_are_bounded_in_all() {
     let broker = Broker::start(&["max.connections=5", "connections.max.idle.ms=60000"]);
     let mut kept: Vec<Client> = (0..5).map(|_| Client::connect(&broker)).collect();

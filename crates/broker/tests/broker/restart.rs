@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
+
 use super::client::{Client, batch, numbered, values};
 use super::process::Broker;
 
@@ -133,4 +135,28 @@ fn many_logs_stop_together_and_come_back_clean() {
     for partition in [0, 150, 299] {
         assert_eq!(values(&client.fetch("t", partition, 0, 0)), ["a"]);
     }
+}
+
+#[test]
+fn telling_how_long_logs_are_does_not_open_them() {
+    let broker = Broker::start(&[]);
+    let mut client = Client::connect(&broker);
+    assert_eq!(client.create("t", 20, &[]), 0);
+    for partition in 0..10 {
+        assert_eq!(client.produce("t", partition, batch(&["some text"])).error_code, 0);
+    }
+    let sizes = |client: &mut Client| -> Vec<i64> {
+        let request = DescribeLogDirsRequest { topics: None };
+        let topics = client.call(2, &request).results.remove(0).topics;
+        topics[0].partitions.iter().map(|partition| partition.partition_size).collect()
+    };
+    let open = sizes(&mut client);
+    assert!(open[..10].iter().all(|size| *size > 60) && open[10..].iter().all(|size| *size == 0));
+    let broker = broker.stop_and_restart();
+    let mut client = Client::connect(&broker);
+    // The first answer also makes what a connection needs.
+    assert_eq!(client.offset("t", 19, -1), 0);
+    let files = broker.open_files();
+    assert_eq!(sizes(&mut client), open);
+    assert_eq!(broker.open_files(), files);
 }
