@@ -53,6 +53,19 @@ pub(super) fn answer(call: Call, input: Decoder) -> Answer {
             reply(call, &response)
         }};
     }
+    /// A response that says the same of each group that is asked about.
+    macro_rules! groups {
+        ($module:ident, $request:ident, $response:ident) => {{
+            let request: m::$module::$request = super::decode(call, input)?;
+            let refused = |group_id| m::$module::DescribedGroup {
+                error_code: unsupported,
+                group_id,
+                ..m::$module::DescribedGroup::default()
+            };
+            let groups = request.group_ids.into_iter().map(refused).collect();
+            reply(call, &m::$module::$response { groups, ..Default::default() })
+        }};
+    }
     match call.key {
         ApiKey::SaslHandshake => {
             plain!(m::sasl_handshake::SaslHandshakeResponse, ErrorCode::UnsupportedSaslMechanism.code())
@@ -183,34 +196,13 @@ pub(super) fn answer(call: Call, input: Decoder) -> Answer {
             reply(call, &AlterUserScramCredentialsResponse { results, ..Default::default() })
         }
         ApiKey::ConsumerGroupDescribe => {
-            use m::consumer_group_describe::{
-                ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribedGroup,
-            };
-            let request: ConsumerGroupDescribeRequest = super::decode(call, input)?;
-            let refused =
-                |group_id| DescribedGroup { error_code: unsupported, group_id, ..DescribedGroup::default() };
-            let groups = request.group_ids.into_iter().map(refused).collect();
-            reply(call, &ConsumerGroupDescribeResponse { groups, ..Default::default() })
+            groups!(consumer_group_describe, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse)
         }
         ApiKey::ShareGroupDescribe => {
-            use m::share_group_describe::{
-                DescribedGroup, ShareGroupDescribeRequest, ShareGroupDescribeResponse,
-            };
-            let request: ShareGroupDescribeRequest = super::decode(call, input)?;
-            let refused =
-                |group_id| DescribedGroup { error_code: unsupported, group_id, ..DescribedGroup::default() };
-            let groups = request.group_ids.into_iter().map(refused).collect();
-            reply(call, &ShareGroupDescribeResponse { groups, ..Default::default() })
+            groups!(share_group_describe, ShareGroupDescribeRequest, ShareGroupDescribeResponse)
         }
         ApiKey::StreamsGroupDescribe => {
-            use m::streams_group_describe::{
-                DescribedGroup, StreamsGroupDescribeRequest, StreamsGroupDescribeResponse,
-            };
-            let request: StreamsGroupDescribeRequest = super::decode(call, input)?;
-            let refused =
-                |group_id| DescribedGroup { error_code: unsupported, group_id, ..DescribedGroup::default() };
-            let groups = request.group_ids.into_iter().map(refused).collect();
-            reply(call, &StreamsGroupDescribeResponse { groups, ..Default::default() })
+            groups!(streams_group_describe, StreamsGroupDescribeRequest, StreamsGroupDescribeResponse)
         }
         // What is left is between brokers and controllers; no client sends it.
         key => {
