@@ -6,11 +6,13 @@
 //! result is thrown away.
 //!
 //! What may be compacted ends below the active segment, the recovery point, the last stable offset (so that
-//! every transaction in it is decided) and `min.compaction.lag.ms`. Within it:
+//! every transaction in it is decided), the first transaction whose end is not on disk (so that it stays decided
+//! whatever happens) and `min.compaction.lag.ms`. Within it:
 //! - a record stays if no later one in the cleaned part or the newly read part has its key;
 //! - records of aborted transactions go, records without key go;
-//! - tombstones and transaction markers stay for `delete.retention.ms` after they were first met here (the
-//!   batch carries the date), so that every reader sees them; then they go;
+//! - tombstones, and transaction markers once nothing else of their transaction stays, are kept for
+//!   `delete.retention.ms` after they were first met here so (the batch carries the date), for every reader to see
+//!   them; then they go;
 //! - the last batch of a producer that is still known stays, empty if need be, so that its sequence survives;
 //! - a batch that cannot be read (too large to decompress) stays as it is.
 
@@ -26,6 +28,7 @@ use crate::handles::Handle;
 use crate::io::{Io, read_file, replace_file};
 use crate::layout::State;
 use crate::log::PartitionLog;
+use crate::producers::Appended;
 use crate::segment::Segment;
 use crate::store::{Step, StorageError, Store};
 use crate::truncate::Garbage;
@@ -57,7 +60,7 @@ pub struct Compaction<I: Io> {
     /// Everything from here on has not been compacted yet.
     dirty_from: i64,
     aborted: HashMap<i64, Vec<Aborted>>,
-    /// Offset of the last batch of each producer.
+    /// Offset of the last batch of each producer that is on disk; a later one may yet be lost with the power.
     producers_last: HashMap<i64, i64>,
     now_ms: i64,
 }
@@ -119,7 +122,10 @@ impl<I: Io> PartitionLog<I> {
             producers_last: self
                 .producers
                 .iter()
-                .filter_map(|(id, producer)| Some((id, producer.last()?.last_offset)))
+                .filter_map(|(id, producer)| {
+                    let durable = |batch: &&Appended| batch.last_offset < self.recovery_point;
+                    Some((id, producer.batches().iter().rfind(durable)?.last_offset))
+                })
                 .collect(),
             now_ms,
         }))
@@ -182,7 +188,7 @@ impl<I: Io> PartitionLog<I> {
 
     /// How many of the oldest segments may be compacted.
     fn compactable_segments(&mut self, now_ms: i64) -> Result<usize, StorageError> {
-        let limit = self.last_stable_offset().min(self.recovery_point);
+        let limit = self.last_stable_offset().min(self.recovery_point).min(self.settled_offset);
         let min_lag_ms = self.config.min_compaction_lag_ms;
         let mut count = 0;
         for index in 0..self.active() {
@@ -242,8 +248,9 @@ impl<I: Io> Compaction<I> {
             bytes_after: 0,
         };
         let covered = self.sources.iter().take_while(|source| source.end_offset <= map.end_offset).count();
+        let mut left = rewrite::TransactionsLeft::new();
         for group in self.grouped(covered) {
-            let output = self.rewrite(group, &map, &mut pace)?;
+            let output = self.rewrite(group, &map, &mut left, &mut pace)?;
             done.bytes_before += group.iter().map(|source| source.size).sum::<u64>();
             done.bytes_after += output.size;
             done.groups

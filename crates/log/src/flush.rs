@@ -44,6 +44,8 @@ pub struct Flushed {
     extent: Extent,
     /// Everything below is on disk.
     up_to: i64,
+    /// Of every transaction that begins below, the end is among it.
+    settled: i64,
     segments: Vec<Synced>,
     epochs_version: u64,
     names_version: u64,
@@ -149,6 +151,7 @@ impl<I: Io> PartitionLog<I> {
                 key: self.key,
                 extent,
                 up_to: self.end_offset,
+                settled: self.producers.first_ongoing_offset().unwrap_or(self.end_offset),
                 segments,
                 epochs_version: self.epochs.version(),
                 names_version: self.names_version,
@@ -174,6 +177,7 @@ impl<I: Io> PartitionLog<I> {
         self.durable_offset = self.durable_offset.max(flushed.up_to);
         if flushed.extent == Extent::Everything {
             self.recovery_point = self.recovery_point.max(flushed.up_to);
+            self.settled_offset = flushed.settled;
             self.epochs_saved = flushed.epochs_version;
             self.drop_stray_snapshots();
         }

@@ -20,6 +20,10 @@ pub(crate) const PARTITION_METADATA: &str = "partition.metadata";
 /// Where each leader's records begin.
 pub(crate) const LEADER_EPOCHS: &str = "leader-epoch-checkpoint";
 
+/// There while the end of a log is being cut off. It need not be durable: after a loss of power there is nothing left
+/// that could still be undone.
+pub(crate) const CUT_IN_PROGRESS: &str = "cut-in-progress";
+
 /// What a file of a partition holds, told by its suffix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {

@@ -36,6 +36,8 @@ pub struct PartitionLog<I: Io> {
     pub(crate) durable_offset: i64,
     /// Batches below, and all that is derived from them, are on disk.
     pub(crate) recovery_point: i64,
+    /// Of every transaction that begins below, the end is on disk too.
+    pub(crate) settled_offset: i64,
     pub(crate) epochs: Epochs,
     /// Version of the epochs that is in the file.
     pub(crate) epochs_saved: u64,

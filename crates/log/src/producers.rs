@@ -306,9 +306,14 @@ impl Producers {
         }
     }
 
+    /// Where the oldest open transaction begins.
+    pub(crate) fn first_ongoing_offset(&self) -> Option<i64> {
+        self.ongoing.first_key_value().map(|(first, _)| *first)
+    }
+
     /// The first offset that a reader of committed records must not reach.
     pub(crate) fn first_unstable_offset(&self) -> Option<i64> {
-        let ongoing = self.ongoing.first_key_value().map(|(first, _)| *first);
+        let ongoing = self.first_ongoing_offset();
         let unreplicated = self.unreplicated.first_key_value().map(|(first, _)| *first);
         match (ongoing, unreplicated) {
             (Some(a), Some(b)) => Some(a.min(b)),

@@ -26,7 +26,7 @@ use crate::compact::swap;
 use crate::config::LogConfig;
 use crate::epochs::Epochs;
 use crate::io::{Entry, File, Io, read_file};
-use crate::layout::{self, Kind, LEADER_EPOCHS, State, file_path};
+use crate::layout::{self, CUT_IN_PROGRESS, Kind, LEADER_EPOCHS, State, file_path};
 use crate::log::PartitionLog;
 use crate::producers::{Producers, snapshot};
 use crate::scan::{Scan, plausible};
@@ -97,6 +97,7 @@ impl<I: Io> PartitionLog<I> {
             high_watermark: start_offset,
             durable_offset: start_offset,
             recovery_point: start_offset,
+            settled_offset: start_offset,
             epochs: Epochs::default(),
             epochs_saved: 0,
             producers: Producers::default(),
@@ -112,8 +113,12 @@ impl<I: Io> PartitionLog<I> {
         };
         let mut report =
             RecoveryReport { stopped: known.stopped, scanned_bytes: 0, cut_bytes: 0, damage: None };
-        log.take_stock(&entries.unwrap_or_default())?;
+        let entries = entries.unwrap_or_default();
+        log.take_stock(&entries)?;
         log.find_end(known, &mut report)?;
+        if entries.iter().any(|entry| entry.name == CUT_IN_PROGRESS) {
+            log.finish_cut()?;
+        }
         log.start_offset = log.start_offset.max(log.segments[0].base_offset);
         if log.end_offset < log.start_offset {
             // Records up to the start offset were deleted by request, and the file that held the rest is gone.
@@ -128,6 +133,10 @@ impl<I: Io> PartitionLog<I> {
             log.distrust_disk();
         }
         log.learn(known)?;
+        if known.stopped != Stopped::ProcessDied || log.recovery_point == log.end_offset {
+            // What was read came from the disk. After a kill the next flush will tell.
+            log.settled_offset = log.producers.first_ongoing_offset().unwrap_or(log.end_offset);
+        }
         log.high_watermark = known.high_watermark.clamp(log.start_offset, log.end_offset);
         log.producers.replicated_up_to(log.high_watermark);
         Ok((log, report))
@@ -185,7 +194,11 @@ impl<I: Io> PartitionLog<I> {
     fn find_end(&mut self, known: Known, report: &mut RecoveryReport) -> Result<(), StorageError> {
         let verify = known.stopped == Stopped::MachineDied;
         let first = if verify { self.first_in_doubt(known.recovery_point) } else { self.active() };
-        (0..first).try_for_each(|index| self.index_again(index))?;
+        for index in 0..self.segments.len() {
+            if index < first || self.segments[index].base_offset < known.recovery_point {
+                self.index_again(index)?;
+            }
+        }
         let mut expected = self.segments[first].base_offset;
         for index in first..self.segments.len() {
             // Compaction leaves gaps between segments, but only below the recovery point.
@@ -210,7 +223,8 @@ impl<I: Io> PartitionLog<I> {
         Ok(())
     }
 
-    /// Makes the indexes of a segment that has none, though it is large enough for some.
+    /// Makes the indexes of a segment that has none, though it is large enough for some, and waits for the disk:
+    /// indexes below the recovery point are believed.
     fn index_again(&mut self, index: usize) -> Result<(), StorageError> {
         let interval = self.config.index_interval_bytes;
         let end = self.segments[index].size;
@@ -331,6 +345,17 @@ impl<I: Io> PartitionLog<I> {
     /// have got its last index entries, or have lost a batch that could not be written whole, after it was synced.
     fn first_in_doubt(&self, recovery_point: i64) -> usize {
         self.segment_of(recovery_point - 1)
+    }
+
+    /// Waits for the disk in the stead of a process that was killed while it cut off the end.
+    fn finish_cut(&mut self) -> Result<(), StorageError> {
+        self.with_segment(self.active(), "sync", |segment, at| {
+            segment.distrust_disk();
+            segment.sync(at)
+        })?;
+        self.store.io.sync_dir(&self.dir).step("sync", &self.dir)?;
+        let mark = self.dir.join(CUT_IN_PROGRESS);
+        self.store.io.remove_file(&mark).step("remove", &mark)
     }
 
     /// What the dead process wrote is in the page cache, but nobody knows whether it is on disk: the next flush
@@ -482,6 +507,7 @@ impl<I: Io> PartitionLog<I> {
         self.high_watermark = offset;
         self.durable_offset = offset;
         self.recovery_point = offset;
+        self.settled_offset = offset;
         self.key = self.store.new_key();
         self.names_version += 1;
         Ok(())

@@ -210,11 +210,17 @@ impl<I: Io> Segment<I> {
     /// Removes what a failed write left behind, and makes the file when there is none.
     pub(crate) fn cut_leftovers(&mut self, at: At<'_, I>) -> io::Result<()> {
         let handle = self.log_file(at)?;
-        if handle.file.len()? > self.size {
-            self.cuts += 1;
-            handle.file.set_len(self.size)?;
+        let end = handle.file.len()?;
+        if end <= self.size {
+            return Ok(());
         }
-        Ok(())
+        let mut scan = Scan::checked(&handle.file, &at.store.buffers, self.size, end);
+        let is_sound = matches!(scan.next()?, Some(Ok(_)));
+        self.cuts += 1;
+        handle.file.set_len(self.size)?;
+        // A piece of a batch that comes back is recognised as such. A whole one (a write of several failed) would be
+        // taken for the one of the same size that is written in its place, so it has to be gone first.
+        if is_sound { handle.file.sync() } else { Ok(()) }
     }
 
     /// Notes that a batch now stands at the end of the file. [`Segment::prepare`] was called before.

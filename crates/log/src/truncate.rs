@@ -4,7 +4,8 @@
 //! because a tail that comes back after a loss of power could be taken for records of the new leader. What holds:
 //! - At any moment the disk has a log without a gap that ends somewhere between the new end and the old one. So the
 //!   newest files go first, and their names are gone for good before the file in which the cut lies gets shorter.
-//! - When the cut returns, nothing of what it took can come back: names, batches, index entries, producers.
+//! - When the cut returns, nothing of what it took can come back: names, batches, index entries, producers. If the
+//!   process is killed before, the next start finds a mark, and waits for the disk in its stead.
 //! - After it, checkpoints must be written before anything is appended: the recovery point has moved back, and a start
 //!   that believed the old one would not look at what was appended since.
 //! - If it fails, memory and disk may differ: the log must be opened again before it is used.
@@ -16,8 +17,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::io::Io;
-use crate::layout::{Kind, State, file_path};
+use crate::io::{Access, Io};
+use crate::layout::{CUT_IN_PROGRESS, Kind, State, file_path};
 use crate::log::PartitionLog;
 use crate::producers::Producers;
 use crate::store::{Step, StorageError, Store};
@@ -107,6 +108,8 @@ impl<I: Io> PartitionLog<I> {
             return self.restart_at(offset);
         }
         self.key = self.store.new_key();
+        let mark = self.dir.join(CUT_IN_PROGRESS);
+        self.store.io.open(&mark, Access::Write).step("create", &mark)?;
         // The segment that begins at the offset stays, empty: its name says where the log goes on.
         self.remove_segments_behind(self.segment_of(offset))?;
         let active = self.active();
@@ -116,6 +119,7 @@ impl<I: Io> PartitionLog<I> {
             segment.truncate(at, position, end)?;
             Ok(end)
         })?;
+        self.store.io.remove_file(&mark).step("remove", &mark)?;
         self.end_offset = end;
         // The batch that went may begin below the start: then nothing is left, and the leader sends that batch whole.
         self.start_offset = self.start_offset.min(end);
@@ -125,6 +129,8 @@ impl<I: Io> PartitionLog<I> {
         self.epochs.truncate_end(end);
         self.producers = Producers::default();
         self.learn_producers(i64::MAX)?;
+        self.settled_offset =
+            self.producers.first_ongoing_offset().unwrap_or(end).min(self.settled_offset).min(end);
         self.producers.replicated_up_to(self.high_watermark);
         Ok(())
     }

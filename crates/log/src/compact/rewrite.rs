@@ -1,6 +1,6 @@
 //! Which record of a key is the last, and writing what stays.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, IoSlice};
 
 use bytes::Bytes;
@@ -39,6 +39,10 @@ fn hash(key: &[u8]) -> KeyHash {
     hash.copy_from_slice(&digest[..16]);
     hash
 }
+
+/// Producers of whose open transaction, as far as the log was read, a batch stays. The marker that ends it must stay too:
+/// without it the transaction would be open for ever to whoever learns it from the batches.
+pub(super) type TransactionsLeft = HashSet<i64>;
 
 /// What becomes of a batch.
 enum Fate {
@@ -84,6 +88,7 @@ impl<I: Io> Compaction<I> {
         &self,
         group: &[Source<I>],
         map: &KeyMap,
+        left: &mut TransactionsLeft,
         pace: &mut impl FnMut(usize),
     ) -> Result<Segment<I>, StorageError> {
         let base_offset = group[0].base_offset;
@@ -94,11 +99,15 @@ impl<I: Io> Compaction<I> {
         output.create_files(at).step("create", &path)?;
         for source in group {
             self.each_batch(source, pace, |header, batch| {
-                let bytes = match self.fate(header, batch, map)? {
+                let is_needed = header.is_control() && left.remove(&header.producer_id);
+                let bytes = match self.fate(header, batch, map, is_needed)? {
                     Fate::Drop => return Ok(()),
                     Fate::Keep => batch.bytes().clone(),
                     Fate::Replace(bytes) => bytes,
                 };
+                if header.is_transactional() && !header.is_control() {
+                    left.insert(header.producer_id);
+                }
                 let header = Header::parse(&bytes).map_err(invalid)?;
                 output.prepare(at)?;
                 output.write(at, &mut [IoSlice::new(&bytes)])?;
@@ -155,20 +164,21 @@ impl<I: Io> Compaction<I> {
             .find(|aborted| aborted.last_offset == marker.base_offset)
     }
 
-    fn fate(&self, header: &Header, batch: &Batch, map: &KeyMap) -> io::Result<Fate> {
+    /// `is_needed` says of a marker that something of its transaction stays.
+    fn fate(&self, header: &Header, batch: &Batch, map: &KeyMap, is_needed: bool) -> io::Result<Fate> {
         let horizon = header.delete_horizon_ms();
         let is_over = horizon.is_some_and(|horizon| self.now_ms > horizon);
         let is_last_of_producer = self.producers_last.get(&header.producer_id) == Some(&header.last_offset());
         let Ok(records) = batch.records(DECOMPRESSED_MAX_BYTES) else { return Ok(Fate::Keep) };
         // A record that cannot be read would be lost without anybody knowing: then nothing is touched.
         let Ok(records) = records.collect::<Result<Vec<Record>, _>>() else { return Ok(Fate::Keep) };
-        let is_marker = header.is_control() && read_marker(batch.bytes()).is_some();
+        let is_spent_marker = header.is_control() && !is_needed && read_marker(batch.bytes()).is_some();
         let mut waits_for_horizon = false;
         let mut kept = Vec::with_capacity(records.len());
         for record in &records {
             let stays = if header.is_control() {
-                waits_for_horizon |= is_marker;
-                !(is_marker && is_over)
+                waits_for_horizon |= is_spent_marker;
+                !(is_spent_marker && is_over)
             } else {
                 let is_tombstone = record.value.is_none();
                 let stays = self.is_latest(header, record, map) && !(is_tombstone && is_over);

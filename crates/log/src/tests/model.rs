@@ -17,7 +17,7 @@ use crate::io::Crash;
 use crate::{AppendError, DeleteError, Extent, LogConfig, Origin, ProducerError, Stopped};
 
 /// Enough to meet every pair of operations many times; takes a few seconds unoptimised.
-const DEFAULT_SEEDS: std::ops::Range<u64> = 0..100;
+const DEFAULT_SEEDS: std::ops::Range<u64> = 0..60;
 const STEPS: u64 = 120;
 const PRODUCERS: u64 = 3;
 
@@ -333,16 +333,10 @@ impl World {
 
     fn stop_and_start(&mut self) {
         self.rig.heal();
-        let Ok(flush) = self.rig.log.prepare_flush(Extent::Everything) else { return self.die() };
-        match flush.map(|flush| flush.run()) {
-            Some(Ok(done)) => self.rig.log.flushed(&done),
-            Some(Err(_)) => return self.die(),
-            None => {}
-        }
-        self.flushed = self.end();
-        if self.rig.write_checkpoints().is_err() || self.rig.store.mark_clean().is_err() {
+        if self.rig.stop().is_err() {
             return self.die();
         }
+        self.flushed = self.end();
         let lost = self.files_to_lose();
         let birth = self.rig.crash(Crash::Kill, lost);
         assert_eq!(birth.stopped, Stopped::Clean);

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::io::{Crash, Faulty, Io};
 use crate::{
-    Checkpoint, Known, LogConfig, PartitionLog, RecoveryReport, Stopped, StorageError, Store, StoreConfig,
+    Checkpoint, Extent, Known, LogConfig, PartitionLog, RecoveryReport, Stopped, StorageError, Store,
+    StoreConfig,
 };
 
 const ROOT: &str = "/data";
@@ -78,6 +79,16 @@ impl Rig {
         let config = Arc::new(config);
         let (store, _, log, _) = open(&io, 0, &config);
         Self { io, store, log, config, boot: 0 }
+    }
+
+    /// Stops as a broker does that is told to; an error when something failed on the way.
+    pub(super) fn stop(&mut self) -> Result<(), StorageError> {
+        if let Some(flush) = self.log.prepare_flush(Extent::Everything)? {
+            let flushed = flush.run()?;
+            self.log.flushed(&flushed);
+        }
+        self.write_checkpoints()?;
+        self.store.mark_clean()
     }
 
     /// Ends this life and begins the next one. In between, somebody who tidies up may remove the log's files whose
