@@ -2,7 +2,11 @@
 //! and deleting pods.
 //!
 //! A pod's name is made from its broker's id, so Kubernetes itself sees to it that a broker has no two. A pod is never
-//! changed: to restart a broker is to delete its pod and make another one.
+//! changed: to restart a broker is to delete its pod and make another one. What a pod needs around it is in [`place`], how
+//! it all goes in `remove`.
+
+pub mod place;
+mod remove;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError};
@@ -12,20 +16,15 @@ use agent::clock::System;
 use agent::{Performed, Substrate, SubstrateError, probe};
 use crd::labels;
 use futures_util::future::join_all;
-use k8s_openapi::api::core::v1::{ConfigMap, Node, PersistentVolumeClaim, Pod, Secret, Service};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::core::PartialObjectMeta;
 use model::action::BrokerSpec;
-use model::certificate::Validity;
 use model::observed::Readiness;
 use model::{Action, BrokerId, ClusterId, Observed, Reason, Release};
 
-use crate::apply::{Kind, Server, same_cluster};
-use crate::authority;
+use crate::apply::{Server, same_cluster};
+use crate::build::pod;
 use crate::build::pod::Surroundings;
-use crate::build::{claim, config, pod, secret, service};
 use crate::caches::Caches;
 use crate::clusters::{Cluster, Clusters};
 use crate::error::Error;
@@ -33,7 +32,6 @@ use crate::metrics::Metrics;
 use crate::observe::{self, Answers, Fetched};
 use crate::reach;
 use crate::settings::Settings;
-use crate::shelf::Shelf;
 use crate::valid::Valid;
 
 /// Pause between two looks at a pod that is to be gone. The watch would tell as well; but what it tells may be old, and
@@ -153,69 +151,13 @@ impl Kubernetes {
                 return Ok(Performed::Unneeded);
             }
         }
-        let Prepared { node_port, cluster_ca, certificate } = self.prepare(cluster, &valid, spec).await?;
+        let place::Prepared { node_port, cluster_ca, certificate } =
+            self.prepare(cluster, &valid, spec).await?;
         let pull_policy = self.settings.pull_policy.as_str();
         let around = Surroundings { image, pull_policy, node_port, cluster_ca: &cluster_ca, certificate };
         let created = self.server.create(&pod::build(&valid, spec, &around)).await?;
         // If somebody was faster, the next look shows what they made.
         Ok(if created.is_some() { Performed::Done } else { Performed::Unneeded })
-    }
-
-    /// Makes everything that a pod needs: service, certificate, configuration, claim.
-    async fn prepare(
-        &self,
-        cluster: &Cluster,
-        valid: &Valid,
-        spec: &BrokerSpec,
-    ) -> Result<Prepared, SubstrateError> {
-        let (broker, pool) = (spec.broker, spec.pool.as_str());
-        let ca = authority::of_brokers(&self.server, &self.caches, cluster).await?;
-        let node_port = self.node_port(cluster, valid, broker, pool).await?;
-        let addresses = node_addresses(&self.caches.nodes.loose());
-        let now = System::now();
-        let identity = authority::broker_identity(&ca, valid, broker, &addresses, now)?;
-        let name = labels::broker_name(valid.name(), broker);
-        let seen = self.caches.secrets.find(valid.id(), &name).is_some();
-        self.server.apply(&secret::identity(valid, broker, pool, &identity), seen).await?;
-        let seen = self.caches.configs.find(valid.id(), &name).is_some();
-        self.server.apply(&config::build(valid, spec, node_port), seen).await?;
-        let wanted = claim::build(valid, broker, pool, spec.storage, Some(node_port));
-        if self.server.get::<PersistentVolumeClaim>(&valid.namespace, &wanted.name_any()).await?.is_none() {
-            self.server.apply(&wanted, true).await?;
-        }
-        let certificate = Validity { from: now, until: identity.expires_at };
-        Ok(Prepared { node_port, cluster_ca: ca.cert_pem().to_owned(), certificate })
-    }
-
-    /// The port of a broker's service on every node; the service is made if it is not there.
-    pub(crate) async fn node_port(
-        &self,
-        cluster: &Cluster,
-        valid: &Valid,
-        broker: BrokerId,
-        pool: &str,
-    ) -> Result<u16, Error> {
-        let name = labels::broker_name(valid.name(), broker);
-        let cached = self.caches.services.find(valid.id(), &name);
-        let claim =
-            self.caches.claims.find(valid.id(), &labels::claim_name(valid.name(), valid.id(), broker));
-        let seen = || {
-            let sightings = cluster.sightings.lock().unwrap_or_else(PoisonError::into_inner);
-            sightings.get(&broker)?.endpoint.as_ref().map(|endpoint| endpoint.port)
-        };
-        let before = cached.as_deref().and_then(service::node_port).or_else(seen);
-        let before = before.or_else(|| claim.as_deref().and_then(claim::node_port));
-        let wanted = service::broker(valid, broker, pool, before);
-        let applied: Service = match self.server.apply(&wanted, cached.is_some()).await {
-            Ok(applied) => applied,
-            // The port that it had was given to somebody else; clients learn the new one.
-            Err(error) if before.is_some() && cached.is_none() && is_port_taken(&error) => {
-                self.server.apply(&service::broker(valid, broker, pool, None), false).await?
-            }
-            Err(error) => return Err(error),
-        };
-        let missing = || Error::Waiting(format!("Service {name} has no port on the nodes yet"));
-        service::node_port(&applied).ok_or_else(missing)
     }
 
     async fn restart(
@@ -274,69 +216,6 @@ impl Kubernetes {
         }
     }
 
-    async fn remove_broker(&self, cluster: &Cluster, broker: BrokerId) -> Result<Performed, SubstrateError> {
-        let valid = cluster.valid();
-        let name = labels::broker_name(valid.name(), broker);
-        let there: Option<Pod> = self.server.get(&valid.namespace, &name).await?;
-        if let Some(there) = there.filter(|pod| same_cluster(&pod_like(&valid, &name), pod, "Pod").is_ok()) {
-            if !observe::is_over(&there) && observe::running_since(&there).is_some() {
-                let step = format!("could not delete the data of broker {broker}");
-                return Err(SubstrateError::transient(step, "its pod still runs"));
-            }
-            self.server.delete(&there).await?;
-            self.gone(&valid, &there).await?;
-        }
-        let claims = self.caches.claims.of(valid.id());
-        for claim in claims.iter().filter(|claim| observe::node_id(&***claim) == Some(broker)) {
-            self.delete_anew::<PersistentVolumeClaim>(&valid, &claim.name_any()).await?;
-        }
-        self.delete_anew::<Service>(&valid, &name).await?;
-        self.delete_anew::<Secret>(&valid, &name).await?;
-        self.delete_anew::<ConfigMap>(&valid, &name).await?;
-        cluster.sightings.lock().unwrap_or_else(PoisonError::into_inner).remove(&broker);
-        Ok(Performed::Done)
-    }
-
-    async fn remove_rest(&self, cluster: &Cluster) -> Result<Performed, SubstrateError> {
-        let valid = cluster.valid();
-        self.delete_all(&valid, &self.caches.services).await?;
-        self.delete_meta::<ConfigMap>(&valid, &self.caches.configs).await?;
-        self.delete_meta::<PodDisruptionBudget>(&valid, &self.caches.budgets).await?;
-        self.delete_meta::<NetworkPolicy>(&valid, &self.caches.policies).await?;
-        // The authorities last: while one is there, the cluster is.
-        self.delete_all(&valid, &self.caches.secrets).await?;
-        cluster.authorities.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        Ok(Performed::Done)
-    }
-
-    async fn delete_all<K: Kind>(&self, valid: &Valid, shelf: &Shelf<K>) -> Result<(), Error> {
-        for object in shelf.of(valid.id()) {
-            self.delete_anew::<K>(valid, &object.name_any()).await?;
-        }
-        Ok(())
-    }
-
-    async fn delete_meta<K: Kind>(
-        &self,
-        valid: &Valid,
-        shelf: &Shelf<PartialObjectMeta<K>>,
-    ) -> Result<(), Error> {
-        for object in shelf.of(valid.id()) {
-            self.delete_anew::<K>(valid, &object.name_any()).await?;
-        }
-        Ok(())
-    }
-
-    /// Deletes an object of the cluster as it is now, not as a cache shows it.
-    async fn delete_anew<K: Kind>(&self, valid: &Valid, name: &str) -> Result<(), Error> {
-        match self.server.get::<K>(&valid.namespace, name).await? {
-            Some(there) if crate::shelf::cluster_of(&there) == Some(valid.id()) => {
-                self.server.delete(&there).await
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Asks every broker that runs how it is.
     async fn ask_all(&self, pods: &[Arc<Pod>]) -> Answers {
         let running = pods.iter().filter(|pod| observe::running_since(pod).is_some());
@@ -367,13 +246,6 @@ impl Kubernetes {
     }
 }
 
-/// What a pod needs and could only be made now.
-struct Prepared {
-    node_port: u16,
-    cluster_ca: String,
-    certificate: Validity,
-}
-
 /// Whether a pod that is there is to make room for a start: what runs in it has ended and its kubelet waits, or it was
 /// made from something else and has never run.
 fn may_be_replaced(pod: &Pod, spec: &BrokerSpec) -> bool {
@@ -388,24 +260,7 @@ fn may_be_replaced(pod: &Pod, spec: &BrokerSpec) -> bool {
     outdated || observe::waits_to_restart(pod)
 }
 
-/// The addresses under which nodes are reached.
-pub(crate) fn node_addresses(nodes: &[Arc<Node>]) -> Vec<String> {
-    let addresses = nodes.iter().filter_map(|node| node.status.as_ref()?.addresses.as_ref()).flatten();
-    let mut reachable: Vec<String> = addresses
-        .filter(|address| matches!(address.type_.as_str(), "InternalIP" | "ExternalIP"))
-        .map(|address| address.address.clone())
-        .collect();
-    reachable.sort();
-    reachable.dedup();
-    reachable
-}
-
 /// An object of the cluster with this name, to compare owners with.
 fn pod_like(valid: &Valid, name: &str) -> Pod {
     Pod { metadata: crate::build::owned(valid, name.to_owned(), valid.labels()), ..Pod::default() }
-}
-
-fn is_port_taken(error: &Error) -> bool {
-    matches!(error, Error::Api { source, .. }
-        if matches!(&**source, kube::Error::Api(status) if status.code == 422 && status.message.contains("allocated")))
 }

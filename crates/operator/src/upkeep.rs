@@ -23,7 +23,8 @@ use crate::build::{budget, claim, config, network, secret, service};
 use crate::clusters::Cluster;
 use crate::error::Error;
 use crate::shelf::Shelf;
-use crate::substrate::{Kubernetes, node_addresses};
+use crate::substrate::Kubernetes;
+use crate::substrate::place::node_addresses;
 use crate::valid::Valid;
 
 /// What was applied, so that it need not be applied again.

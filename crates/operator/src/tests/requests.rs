@@ -497,9 +497,7 @@ async fn a_cluster_that_comes_again_has_its_data_its_ports_and_its_authority() {
     let ca = "/api/v1/namespaces/shop/secrets/orders-cluster-ca-00000000";
     let before = world.server.get(ca).unwrap()["data"].clone();
 
-    let is_owned = |object: &serde_json::Value| !object["metadata"]["ownerReferences"].is_null();
-    let owned = world.server.paths().into_iter().filter(|path| is_owned(&world.server.get(path).unwrap()));
-    owned.collect::<Vec<_>>().iter().for_each(|path| world.server.take_away(path));
+    world.server.collect_garbage();
     assert_eq!(world.server.paths(), [claim_path.as_str(), ca]);
 
     let server = world.server.clone();

@@ -99,6 +99,15 @@ impl ApiServer {
         self.lock().remove(path);
     }
 
+    /// Takes away everything that somebody owns, as Kubernetes does when the owner is gone.
+    pub(crate) fn collect_garbage(&self) {
+        let mut inner = self.lock();
+        let is_owned = |object: &Value| !object["metadata"]["ownerReferences"].is_null();
+        let owned = inner.objects.iter().filter(|(_, object)| is_owned(object));
+        let owned: Vec<String> = owned.map(|(path, _)| path.clone()).collect();
+        owned.iter().for_each(|path| inner.remove(path));
+    }
+
     /// The paths of everything that is there.
     pub(crate) fn paths(&self) -> Vec<String> {
         self.lock().objects.keys().cloned().collect()
