@@ -108,6 +108,8 @@ const DOCS: &[(&str, &str, Option<&str>)] = &[
     ),
     ("log.retention.hours", "log.retention.ms in hours; that and minutes take precedence.", None),
     ("log.retention.minutes", "log.retention.ms in minutes; that takes precedence.", None),
+    ("log.roll.hours", "log.roll.ms in hours; that takes precedence.", None),
+    ("log.roll.jitter.hours", "log.roll.jitter.ms in hours; that takes precedence.", None),
     (
         "max.compaction.lag.ms",
         "Records of a compacted topic older than this are compacted even if few are dirty.",

@@ -213,22 +213,37 @@ pub const KEYS: &[Key] = &[
         name: "log.retention.hours",
         kind: Kind::Int,
         set: |config, text| {
-            let hours: i64 = number(text, -1)?;
-            config.topic_defaults.retention_ms = if hours < 0 { -1 } else { hours.saturating_mul(3_600_000) };
+            config.topic_defaults.retention_ms = in_milliseconds(text, -1, MS_PER_HOUR)?;
             Ok(())
         },
-        get: |config| Some((config.topic_defaults.retention_ms / 3_600_000).to_string()),
+        get: |config| Some((config.topic_defaults.retention_ms / MS_PER_HOUR).to_string()),
     },
     Key {
         name: "log.retention.minutes",
         kind: Kind::Int,
         set: |config, text| {
-            let minutes: i64 = number(text, -1)?;
-            config.topic_defaults.retention_ms =
-                if minutes < 0 { -1 } else { minutes.saturating_mul(60_000) };
+            config.topic_defaults.retention_ms = in_milliseconds(text, -1, MS_PER_MINUTE)?;
             Ok(())
         },
         get: |_| None,
+    },
+    Key {
+        name: "log.roll.hours",
+        kind: Kind::Int,
+        set: |config, text| {
+            config.topic_defaults.segment_ms = in_milliseconds(text, 1, MS_PER_HOUR)?;
+            Ok(())
+        },
+        get: |config| Some((config.topic_defaults.segment_ms / MS_PER_HOUR).max(1).to_string()),
+    },
+    Key {
+        name: "log.roll.jitter.hours",
+        kind: Kind::Int,
+        set: |config, text| {
+            config.topic_defaults.segment_jitter_ms = in_milliseconds(text, 0, MS_PER_HOUR)?;
+            Ok(())
+        },
+        get: |config| Some((config.topic_defaults.segment_jitter_ms / MS_PER_HOUR).to_string()),
     },
     numeric!("max.connections", Kind::Int, limits.max_connections, 1),
     numeric!("max.connections.per.ip", Kind::Int, limits.max_connections_per_ip, 0),
@@ -320,6 +335,15 @@ pub const KEYS: &[Key] = &[
     one_replica!("transaction.state.log.min.isr"),
     one_replica!("transaction.state.log.replication.factor"),
 ];
+
+const MS_PER_HOUR: i64 = 3_600_000;
+const MS_PER_MINUTE: i64 = 60_000;
+
+/// A number of `unit`s in milliseconds; -1 stays what it is.
+fn in_milliseconds(text: &str, least: i64, unit: i64) -> Result<i64, String> {
+    let count: i64 = number(text, least)?;
+    Ok(if count < 0 { count } else { count.saturating_mul(unit) })
+}
 
 fn set_data_dir(config: &mut Config, text: &str) -> Result<(), String> {
     if text.is_empty() || text.contains(',') {

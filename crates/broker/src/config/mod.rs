@@ -321,19 +321,24 @@ impl Config {
             reason,
         })?;
         self.given.insert(key.to_owned(), value.to_owned());
-        self.settle_retention();
+        self.settle();
         Ok(())
     }
 
-    /// Of the three settings for one value the finest counts, in whatever order they were given.
-    fn settle_retention(&mut self) {
-        const FINEST_FIRST: [&str; 3] = ["log.retention.ms", "log.retention.minutes", "log.retention.hours"];
-        let finest = FINEST_FIRST.into_iter().find_map(|name| Some((name, self.given.get(name)?.clone())));
-        if let Some((name, value)) = finest
-            && let Some(key) = keys::find(name)
-        {
-            // It was accepted once.
-            let _ = key.set(self, &value);
+    /// Of several settings for one value the finest counts, in whatever order they were given.
+    fn settle(&mut self) {
+        const FINEST_FIRST: [&[&str]; 3] = [
+            &["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
+            &["log.roll.ms", "log.roll.hours"],
+            &["log.roll.jitter.ms", "log.roll.jitter.hours"],
+        ];
+        for names in FINEST_FIRST {
+            let finest =
+                names.iter().find_map(|name| Some((keys::find(name)?, self.given.get(*name)?.clone())));
+            if let Some((key, value)) = finest {
+                // It was accepted once.
+                let _ = key.set(self, &value);
+            }
         }
     }
 

@@ -144,6 +144,9 @@ mod tests {
             let config = parse(&format!("{GOOD}{lines}"), Path::new("/")).expect("good file");
             assert_eq!(config.topic_defaults.retention_ms, 7, "{lines}");
         }
+        let rolled =
+            parse(&format!("{GOOD}log.roll.ms=9\nlog.roll.hours=2\n"), Path::new("/")).expect("good file");
+        assert_eq!(rolled.topic_defaults.segment_ms, 9);
         let coarse = format!("{GOOD}log.retention.minutes=3\nlog.retention.hours=2\n");
         let config = parse(&coarse, Path::new("/")).expect("good file");
         assert_eq!(config.topic_defaults.retention_ms, 180_000);
