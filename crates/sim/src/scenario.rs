@@ -176,6 +176,10 @@ pub trait Stage {
     fn pass(&mut self, span: Duration, until: &dyn Fn(&ClusterStatus) -> bool) -> bool;
     /// The newest status.
     fn status(&mut self) -> Option<ClusterStatus>;
+    /// Whether the newest status is so, as far as this stage can tell "now" from a moment later.
+    fn shows(&mut self, holds: &dyn Fn(&ClusterStatus) -> bool) -> bool {
+        self.status().is_some_and(|status| holds(&status))
+    }
     /// How many processes of a broker were started.
     fn starts(&mut self, broker: BrokerId) -> u32;
     /// A command is about to be played.
@@ -207,9 +211,7 @@ pub fn play(scenario: &Scenario, cluster: ClusterId, stage: &mut impl Stage) -> 
             Command::Await(State::Starts(broker, count), span) => await_starts(stage, *broker, *count, *span),
             Command::Await(state, span) => stage.pass(*span, &|status| holds(state, status, intent.as_ref())),
             Command::Expect(State::Starts(broker, count)) => stage.starts(*broker) == *count,
-            Command::Expect(state) => {
-                stage.status().is_some_and(|status| holds(state, &status, intent.as_ref()))
-            }
+            Command::Expect(state) => stage.shows(&|status| holds(state, status, intent.as_ref())),
         };
         if !met {
             let said = stage.status().map_or_else(String::new, |status| crate::simulation::in_words(&status));

@@ -61,7 +61,8 @@ fn a_rest_call_makes_a_cluster_that_heals_without_the_platform() {
     thin_path::provision(&world, &server.api, "second");
     watch.tell("POST /v1/resources to a record");
     let third = thin_path::provision(&world, &server.api, "third");
-    assert_eq!(ready_pods(&namespace).len(), 2);
+    // The kubelet looks less often than the operator.
+    wait_until("both pods are ready", || ready_pods(&namespace).len() == 2);
     thin_path::remove(&server.api, "second");
     assert_eq!(ready_pods(&namespace).len(), 1, "one cluster goes, the other stays");
     assert_eq!(super::heal::claims(&namespace).len(), 1, "the data goes with the add-on");

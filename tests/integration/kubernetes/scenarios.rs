@@ -18,6 +18,7 @@ use dispatch_kube::{Config, Connection, Placement, Source};
 use futures_util::StreamExt as _;
 use model::{BrokerId, ClusterId, ClusterIntent, ClusterStatus};
 use sim::scenario::{self, Command, Disturbance, Scenario, files, play};
+use sim::world::Behaviour;
 use testkit::process::kill_9;
 use tokio::runtime::Runtime;
 
@@ -74,6 +75,10 @@ const LEFT_OUT: &[(&str, &str)] = &[
 
 /// Pods take longer than simulated processes, and longest when many start at once.
 const SLOWER: u32 = 10;
+
+/// So many times as long takes what a broker is told to take long for, so that what must happen meanwhile does so on a
+/// busy machine too.
+const LONGER: u32 = 2;
 
 /// A longer time than this is not let pass. In the files that are played nothing comes of time itself: it passes to show
 /// that something does not happen, and what does happen here by mistake happens within seconds.
@@ -206,7 +211,12 @@ impl scenario::Stage for Pods<'_> {
                 }
             }
             Disturbance::Behave(broker, behaviour) => {
-                self.stage.parts().words.insert(question(self.cluster, *broker), behaviour.in_words());
+                let longer = Behaviour {
+                    starts_in: behaviour.starts_in * LONGER,
+                    recovers_for: behaviour.recovers_for * LONGER,
+                    ends: behaviour.ends.clone(),
+                };
+                self.stage.parts().words.insert(question(self.cluster, *broker), longer.in_words());
             }
             Disturbance::RestartAgent => {
                 let operator = "app.kubernetes.io/name=penstock-operator";
@@ -246,6 +256,13 @@ impl scenario::Stage for Pods<'_> {
             let mut statuses = Box::pin(self.dispatch.statuses());
             tokio::time::timeout(AT_ONCE, statuses.next()).await.ok().flatten()
         })
+    }
+
+    /// A status comes a moment after what it tells of, and a broker that is started again and again is for a second
+    /// one that starts.
+    fn shows(&mut self, holds: &dyn Fn(&ClusterStatus) -> bool) -> bool {
+        const A_MOMENT: Duration = Duration::from_secs(5);
+        scenario::Stage::pass(self, A_MOMENT, holds)
     }
 
     fn starts(&mut self, broker: BrokerId) -> u32 {
