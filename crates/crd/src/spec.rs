@@ -86,7 +86,8 @@ pub struct KafkaClusterSpec {
     #[schemars(length(min = 1, max = MAX_POOLS))]
     pub pools: Vec<Pool>,
 
-    /// Ways in for clients. The operator offers exactly one, TLS with client certificates.
+    /// Ways in for clients. The operator offers exactly one: TLS with client certificates, at the IPv4 address of each
+    /// broker's node, on a port of its own (a NodePort service). Load balancers are not made.
     #[serde(default = "one_listener")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_owned()]))]
     #[schemars(length(min = 1, max = 4))]

@@ -15,16 +15,13 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::core::PartialObjectMeta;
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::WatchStreamExt;
 use kube::{Api, Client, Resource, ResourceExt};
 use model::ClusterId;
 use serde::de::DeserializeOwned;
 
 use crate::shelf::{Shelf, Touched};
-
-/// How long one watch lasts before it is begun anew. A connection that died without a word is found out only then, so
-/// this is how old what we see may be at worst; ten watches cost five requests a minute, however many clusters there are.
-pub const WATCH_SECONDS: u32 = 120;
+use crate::watching::watch;
 
 /// What was seen of the world.
 #[derive(Clone, Debug, Default)]
@@ -64,18 +61,18 @@ pub type Wake = Arc<dyn Fn(Woken) + Send + Sync>;
 impl Caches {
     /// Watches until the future is dropped. `wake` is called after something was taken in.
     pub fn watch(&self, client: &Client, namespace: Option<&str>, wake: &Wake) -> BoxFuture<'static, ()> {
-        let every = || watcher::Config::default().timeout(WATCH_SECONDS);
-        let ours = || every().labels(&format!("{}={}", labels::MANAGED_BY, labels::OPERATOR));
+        let ours = format!("{}={}", labels::MANAGED_BY, labels::OPERATOR);
+        let ours = Some(ours.as_str());
         let all = vec![
-            each(&self.pods, namespaced(client, namespace), ours(), wake),
-            each(&self.claims, namespaced(client, namespace), ours(), wake),
-            each(&self.services, namespaced(client, namespace), ours(), wake),
-            each(&self.secrets, namespaced(client, namespace), ours(), wake),
-            each(&self.configs, namespaced(client, namespace), ours(), wake),
-            each(&self.budgets, namespaced(client, namespace), ours(), wake),
-            each(&self.policies, namespaced(client, namespace), ours(), wake),
-            each(&self.nodes, Api::all(client.clone()), every(), wake),
-            each(&self.classes, Api::all(client.clone()), every(), wake),
+            each(&self.pods, namespaced(client, namespace), ours, wake),
+            each(&self.claims, namespaced(client, namespace), ours, wake),
+            each(&self.services, namespaced(client, namespace), ours, wake),
+            each(&self.secrets, namespaced(client, namespace), ours, wake),
+            each(&self.configs, namespaced(client, namespace), ours, wake),
+            each(&self.budgets, namespaced(client, namespace), ours, wake),
+            each(&self.policies, namespaced(client, namespace), ours, wake),
+            each(&self.nodes, Api::all(client.clone()), None, wake),
+            each(&self.classes, Api::all(client.clone()), None, wake),
         ];
         join_all(all).map(drop).boxed()
     }
@@ -142,15 +139,13 @@ where
     }
 }
 
-fn each<K>(shelf: &Shelf<K>, api: Api<K>, config: watcher::Config, wake: &Wake) -> BoxFuture<'static, ()>
+fn each<K>(shelf: &Shelf<K>, api: Api<K>, labels: Option<&str>, wake: &Wake) -> BoxFuture<'static, ()>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     let (shelf, wake) = (shelf.clone(), Arc::clone(wake));
-    let events = watcher(api, config)
-        // Half of a small object is the record of who owns which field.
-        .modify(|object| object.managed_fields_mut().clear())
-        .default_backoff();
+    // Half of a small object is the record of who owns which field.
+    let events = watch(api, labels).modify(|object| object.managed_fields_mut().clear());
     events
         .for_each(move |event| {
             tell(&shelf.take(event), &K::plural(&()), &wake);

@@ -4,7 +4,7 @@
 //! [`agent::Machine`], the same that runs behind child processes and in simulation; this crate is its eyes and hands.
 //! Start reading at [`run`], then:
 //!
-//! - fetching is [`caches`] (watches) over [`shelf`]; an idle cluster costs no request;
+//! - fetching is [`caches`] over [`shelf`], fed by [`watching`]; an idle cluster costs no request;
 //! - [`valid`] validates an object; nothing after it looks at a raw specification;
 //! - [`observe`] turns objects into an [`model::Observed`]: pure;
 //! - [`reach`] tries the address that clients of a broker are sent to;
@@ -25,6 +25,19 @@
 //! - A pod's name is its broker's id, so Kubernetes itself keeps a broker from running twice.
 //! - No object that belongs to somebody else is changed, whatever its name.
 //! - A status is written and never decided upon.
+//! - Ready means reached: a connection through the address that clients are sent to came about once since the broker's
+//!   start, or was waited for as long as `planner` says.
+//!
+//! What becomes of a cluster whose object is deleted: its pods, services and configuration go. Its claims and the secrets
+//! with its authorities stay unless `deletion: Delete` was asked for, and each claim remembers its broker's port. An
+//! object of the same name that names the id of the deleted one as its `clusterId` takes all of it up, and clients go on
+//! with the addresses and certificates that they have. Who wants to be rid of it deletes what carries the id:
+//! `kubectl delete pvc,secret -l penstock.dev/cluster-id=ID`.
+//!
+//! Certificates: a broker's is made anew with each pod and a pod is replaced, in turn, before it ends; a client's secret
+//! is written anew. The authorities themselves live ten years and have no successor yet.
+//!
+//! Not offered: addresses of load balancers, and clusters whose pods have IPv6 addresses first.
 //!
 //! The rules for operators that Penstock set itself, and the test of each:
 //!
@@ -46,7 +59,7 @@
 //! | 14 scale in drains first | comes with replication; until then a broker that is not wanted is left alone: `planner::tests` |
 //! | 15 claims are deleted last, and only on removal | `tests::requests::data_is_deleted_only_when_no_pod_runs`, `tests::manifests::data_and_authorities_outlive_the_object_unless_told_otherwise` |
 //! | 16 deleting a cluster waits for nobody | no finalizer exists: `tests::manifests::nothing_holds_up_a_deletion` |
-//! | 17 authorities change in phases | a deleted one is put back: `tests::requests::a_deleted_authority_is_put_back`; phases: come with replication |
+//! | 17 authorities change in phases | a deleted one is put back: `tests::requests::a_deleted_authority_is_put_back`; a retained one comes again: `tests::requests::a_cluster_that_comes_again_has_its_data_its_ports_and_its_authority`; phases: come with replication |
 //! | 18 refusals are counted by reason | `tests::requests::a_refusal_is_counted_by_its_reason` |
 
 pub mod admin;
@@ -70,6 +83,7 @@ pub mod status;
 pub mod substrate;
 pub mod upkeep;
 pub mod valid;
+pub mod watching;
 
 #[cfg(test)]
 mod tests;

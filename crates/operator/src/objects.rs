@@ -9,14 +9,14 @@
 use futures_util::{Stream, StreamExt, stream};
 use kube::Api;
 use kube::core::DeserializeGuard;
-use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 
 use crd::KafkaCluster;
 
-use crate::caches::{WATCH_SECONDS, Wake, Woken};
+use crate::caches::{Wake, Woken};
 use crate::error::chain;
+use crate::watching;
 
 /// An object that may be none of ours.
 pub type Guarded = DeserializeGuard<KafkaCluster>;
@@ -31,10 +31,12 @@ pub fn watch(
     let (objects, mut writer) = reflector::store();
     let there = objects.clone();
     let mut trouble: Option<String> = None;
-    let events = watcher(api, watcher::Config::default().timeout(WATCH_SECONDS)).default_backoff();
-    let touched = events.map(move |event| match event {
+    let touched = watching::watch(api, None).map(move |event| match event {
         Ok(event) => {
-            trouble = None;
+            // A list that has begun may fail like the one before.
+            if !matches!(event, Event::Init | Event::InitApply(_)) {
+                trouble = None;
+            }
             writer.apply_watcher_event(&event);
             touched(&event, &there, &wake)
         }

@@ -86,7 +86,9 @@ impl<K: Resource> Shelf<K> {
                 return Touched { trouble: news.then_some(sentence), all: news, ..Touched::default() };
             }
         };
-        let recovered = inner.trouble.take().is_some();
+        // A list that has begun may fail like the one before; only what it brought is news.
+        let is_sight = !matches!(event, Event::Init | Event::InitApply(_));
+        let recovered = is_sight && inner.trouble.take().is_some();
         let mut touched = Touched { all: recovered, ..Touched::default() };
         match event {
             Event::Apply(object) => touched.clusters = inner.objects.put(object),
@@ -236,12 +238,17 @@ mod tests {
     }
 
     #[test]
-    fn trouble_is_news_once_and_over_with_the_next_event() {
+    fn trouble_is_news_once_and_over_when_something_is_seen() {
         let shelf = Shelf::<Pod>::default();
         let broken = || Err(watcher::Error::NoResourceVersion);
         assert!(shelf.take(broken()).trouble.is_some());
         let again = shelf.take(broken());
         assert_eq!((again.trouble, again.all), (None, false));
+        assert!(shelf.trouble().is_some());
+        // It tries again, which shows nothing yet.
+        assert!(!shelf.take(Ok(Event::Init)).all);
+        assert!(!shelf.take(Ok(Event::InitApply(pod("a", 1)))).all);
+        assert_eq!(shelf.take(broken()).trouble, None);
         assert!(shelf.trouble().is_some());
         assert!(shelf.take(Ok(Event::Apply(pod("a", 1)))).all);
         assert_eq!(shelf.trouble(), None);

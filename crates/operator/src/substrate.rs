@@ -226,6 +226,13 @@ impl Kubernetes {
     async fn ask(&self, pod: &Pod) -> Readiness {
         let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref());
         match ip.and_then(|ip| ip.parse::<IpAddr>().ok()) {
+            // Its probe fails too; this says why.
+            Some(IpAddr::V6(ip)) => Readiness::NotReady {
+                why: format!(
+                    "its pod has the IPv6 address {ip}, and brokers listen on IPv4 only; run it where pods have IPv4 \
+                     addresses first"
+                ),
+            },
             Some(ip) => probe::ask(SocketAddr::new(ip, self.admin_port), &observe::broker_uid(pod)).await,
             None => Readiness::NotReady { why: "its pod has no address yet".to_owned() },
         }

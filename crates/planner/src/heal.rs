@@ -78,8 +78,7 @@ pub(crate) fn unserving(scene: &Scene<'_>, broker: &Broker<'_>, draft: &mut Draf
             draft.wakes.push(scene.soon(*since));
         }
         Stand::Unreached { since, refused, .. } => {
-            let endpoint = broker.seen.and_then(|seen| seen.endpoint.as_ref());
-            let address = endpoint.map_or_else(|| "its address".to_owned(), ToString::to_string);
+            let address = broker.address();
             let how = if *refused { "refuses connections" } else { "does not answer" };
             let message = format!(
                 "broker {id} serves, and {address}, to which clients are sent, still {how}; that is waited for until {}",

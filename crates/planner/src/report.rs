@@ -254,12 +254,11 @@ fn settled(scene: &Scene<'_>, broker: &Broker<'_>) -> (Reason, String) {
 
 /// What is said of a broker whose address was waited for in vain.
 fn refusal(broker: &Broker<'_>) -> String {
-    let endpoint = broker.seen.and_then(|seen| seen.endpoint.as_ref());
-    let address = endpoint.map_or_else(|| "its address".to_owned(), ToString::to_string);
     format!(
-        "broker {} serves, but {address}, to which clients are sent, refuses connections from here; see whether clients \
-         get through, and what keeps others from it",
-        broker.id
+        "broker {} serves, but {}, to which clients are sent, refuses connections from here; see whether clients get \
+         through, and what keeps others from it",
+        broker.id,
+        broker.address()
     )
 }
 

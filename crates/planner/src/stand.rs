@@ -124,6 +124,13 @@ impl<'a> Broker<'a> {
         changed.into_iter().chain(ends).collect()
     }
 
+    /// The address that clients are sent to, for a sentence.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let endpoint = self.seen.and_then(|seen| seen.endpoint.as_ref());
+        endpoint.map_or_else(|| "its address".to_owned(), ToString::to_string)
+    }
+
     /// Whether it serves clients.
     #[must_use]
     pub fn is_ready(&self) -> bool {

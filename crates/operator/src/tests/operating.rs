@@ -116,9 +116,11 @@ async fn a_deletion_is_seen_however_its_watch_ends() {
         server.drop_watches(collection);
         operator.comes_back(path).await;
         // The server has forgotten the version from which the next watch begins, so everything is listed anew.
-        server.forget(collection);
-        server.take_away(path);
-        operator.until(SOON, path, || server.get(path).is_some()).await;
+        for by_answer in [false, true] {
+            server.forget(collection, by_answer);
+            server.take_away(path);
+            operator.until(SOON, path, || server.get(path).is_some()).await;
+        }
         // Nothing but a bookmark was said before the end of the watch.
         server.bookmark(collection, "Any", "v1");
         server.drop_watches(collection);
@@ -184,7 +186,7 @@ async fn an_object_that_is_deleted_is_left_at_once_and_after_a_list_that_lacks_i
     put(8);
     operator.until(SOON, "it is followed", || followed(1)).await;
     tokio::time::sleep(SOON).await;
-    server.forget(CLUSTERS);
+    server.forget(CLUSTERS, false);
     server.take_away(CLUSTER);
     operator.until(SOON, "it is left", || followed(0)).await;
     server.collect_garbage();

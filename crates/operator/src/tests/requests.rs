@@ -8,6 +8,7 @@ use expect_test::expect;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
 use model::action::RestartReason;
+use model::observed::Readiness;
 use model::status::Endpoint;
 use model::{Action, BrokerId, Bytes, Reason};
 use serde_json::json;
@@ -523,4 +524,18 @@ async fn an_authority_goes_with_the_object_where_the_data_does() {
     assert_eq!(secret["metadata"]["ownerReferences"][0]["uid"], json!(fixture::UID));
     let secret = serde_json::from_value(secret).unwrap();
     assert_eq!(secret::read_authority(&secret).unwrap().cert_pem(), ca.cert_pem());
+}
+
+#[tokio::test]
+async fn a_pod_with_an_address_on_which_brokers_do_not_listen_is_told_of() {
+    let world = World::new(valid());
+    let mut status = running(0);
+    status["podIP"] = json!("fd00:10:244::7");
+    fill(&world.kubernetes.caches.pods, &[pod_of(&world.valid, 0, status)]);
+    let seen = world.kubernetes.observe(world.valid.id()).await.unwrap();
+    let readiness = &seen.brokers[&BrokerId(0)].readiness;
+    assert!(
+        matches!(readiness, Readiness::NotReady { why } if why.contains("listen on IPv4 only")),
+        "{readiness:?}"
+    );
 }

@@ -38,6 +38,8 @@ struct Inner {
     watches: Vec<Watch>,
     /// Versions up to this one are forgotten: a watch from there is told to list anew.
     forgotten: u64,
+    /// Whether such a watch is told so by the answer itself.
+    answers_gone: bool,
 }
 
 #[derive(Clone)]
@@ -136,9 +138,11 @@ impl ApiServer {
         self.lock().watches.retain(|watch| watch.collection != collection);
     }
 
-    /// Ends every watch of a collection and forgets everything that happened.
-    pub(crate) fn forget(&self, collection: &str) {
+    /// Ends every watch of a collection and forgets everything that happened. The next watch is told by an event, as real
+    /// servers do it, or by its answer.
+    pub(crate) fn forget(&self, collection: &str, by_answer: bool) {
         let mut inner = self.lock();
+        inner.answers_gone = by_answer;
         inner.version += 1;
         inner.forgotten = inner.version;
         inner.watches.retain(|watch| watch.collection != collection);
@@ -258,8 +262,11 @@ impl Inner {
         let collection = collection(path);
         let (events, told) = mpsc::unbounded_channel::<String>();
         if since < self.forgotten {
-            // As real ones say it: not as the answer, but as an event of a watch that ends at once.
-            let (_, expired) = failure(410, "too old resource version");
+            let gone = failure(410, "too old resource version");
+            if self.answers_gone {
+                return plain(gone);
+            }
+            let (_, expired) = gone;
             let _ = events.send(format!("{}\n", json!({ "type": "ERROR", "object": expired })));
             return streamed(told);
         }
