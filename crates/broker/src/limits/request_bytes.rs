@@ -356,12 +356,18 @@ impl RequestBytes {
         Share { id, bytes: 0, displaced, budget: Arc::clone(self) }
     }
 
-    /// Puts a frame in line and serves the line. `None` if that was enough.
+    /// Takes room for a frame, or puts it in line and serves the line. `None` if that was enough.
     fn ask(&self, id: Id, bytes: usize) -> Option<oneshot::Receiver<()>> {
         let mut state = self.lock();
         if state.turn == Some(id) {
             // There is room for the largest frame.
             state.set(id, bytes, 0);
+            return None;
+        }
+        let missing = bytes.saturating_sub(state.frames.get(&id)?.bytes);
+        if state.waiting == 0 && missing <= state.free {
+            // Nearly always.
+            state.set(id, bytes, missing);
             return None;
         }
         let (told, mut served) = oneshot::channel();
