@@ -42,7 +42,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     run::build_programs(root, &[])?;
     // Before the cluster starts, which would only wait.
     let what = options.more.iter().take_while(|word| *word != "--");
-    run::run(run::cargo(root).args(["test", "--workspace", "--no-run", "--quiet"]).args(what))?;
+    run::run(test_command(root, &options.more).args(["--no-run", "--quiet"]).args(what))?;
     let kubernetes = kubernetes.start()?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -50,8 +50,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     let mut server = runtime.block_on(Managed::start(&dir, Durability::Disposable))?;
     runtime.block_on(async { server.stop_with_this_process() })?;
 
-    let mut cargo = run::cargo(root);
-    cargo.args(["test", "--workspace", "--no-fail-fast"]).args(&options.more);
+    let mut cargo = test_command(root, &options.more);
+    cargo.arg("--no-fail-fast").args(&options.more);
     cargo.env(testkit::SERVER_VARIABLE, server.url().expose_secret());
     cargo.envs(kubernetes.variables());
     let tested = sum_up(&mut cargo);
@@ -126,12 +126,27 @@ impl<'a> Kubernetes<'a> {
     }
 }
 
+/// `cargo test` of what is asked for: of the whole workspace, unless packages are named.
+fn test_command(root: &Path, asked: &[String]) -> Command {
+    let mut cargo = run::cargo(root);
+    cargo.arg("test");
+    if packages(asked).is_empty() {
+        cargo.arg("--workspace");
+    }
+    cargo
+}
+
+/// The packages that are named.
+fn packages(asked: &[String]) -> Vec<&str> {
+    let words: Vec<&str> = asked.iter().map(String::as_str).take_while(|word| *word != "--").collect();
+    let named = |pair: &&[&str]| ["-p", "--package"].contains(&pair[0]);
+    words.windows(2).filter(named).map(|pair| pair[1]).collect()
+}
+
 /// Whether packages are named and the one with the tests on Kubernetes is none of them.
 fn leaves_out_integration(asked: &[String]) -> bool {
-    let words: Vec<&str> = asked.iter().map(String::as_str).take_while(|word| *word != "--").collect();
-    let named = |pair: &[&str]| ["-p", "--package"].contains(&pair[0]);
-    let mut packages = words.windows(2).filter(|pair| named(pair)).map(|pair| pair[1]).peekable();
-    packages.peek().is_some() && !packages.any(|package| package == "integration")
+    let packages = packages(asked);
+    !packages.is_empty() && !packages.contains(&"integration")
 }
 
 /// Runs the tests, shows their output, and prints one closing line over all of them.
