@@ -17,6 +17,7 @@ mod compression;
 mod control;
 mod error;
 mod header;
+mod lz4;
 mod record;
 mod retain;
 mod stamp;

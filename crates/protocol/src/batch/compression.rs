@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 
 use zstd::zstd_safe::{DCtx, ResetDirective};
 
-use crate::batch::BatchError;
+use crate::batch::{BatchError, lz4};
 
 /// How the records of a batch are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,14 +82,12 @@ impl Compression {
                 self.read_capped(flate2::read::MultiGzDecoder::new(input), input.len(), max_bytes)
             }
             Compression::Snappy => unsnap(input, max_bytes),
-            Compression::Lz4 => {
-                self.read_capped(lz4_flex::frame::FrameDecoder::new(input), input.len(), max_bytes)
-            }
+            Compression::Lz4 => lz4::decompress(input, max_bytes),
             Compression::Zstd => unzstd(input, max_bytes),
         }
     }
 
-    fn read_capped(
+    pub(super) fn read_capped(
         self,
         reader: impl Read,
         input_len: usize,
