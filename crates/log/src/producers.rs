@@ -335,6 +335,13 @@ impl Producers {
         self.unreplicated.retain(|_, last| *last >= high_watermark);
     }
 
+    /// Takes over, after the log was cut at `end` and its producers learned anew, which ended transactions are not
+    /// replicated; a snapshot does not say.
+    pub(crate) fn inherit(&mut self, before: &Self, end: i64) {
+        let left = before.unreplicated.iter().filter(|(_, last)| **last < end);
+        self.unreplicated.extend(left.map(|(first, last)| (*first, *last)));
+    }
+
     /// Puts back one entry of a snapshot: a producer and one of its batches, of which the newest comes last.
     pub(crate) fn restore(&mut self, id: i64, mut producer: Producer, batch: Option<Appended>) {
         if let Some(earlier) = self.entries.remove(&id)

@@ -20,7 +20,6 @@ use std::sync::Arc;
 use crate::io::{Access, Io};
 use crate::layout::{CUT_IN_PROGRESS, Kind, State, file_path};
 use crate::log::PartitionLog;
-use crate::producers::Producers;
 use crate::store::{Step, StorageError, Store};
 
 /// Files that are out of use, to be removed without the log's lock: freeing a gigabyte takes the file system
@@ -127,8 +126,9 @@ impl<I: Io> PartitionLog<I> {
         self.durable_offset = self.durable_offset.min(end);
         self.recovery_point = self.recovery_point.min(end);
         self.epochs.truncate_end(end);
-        self.producers = Producers::default();
+        let before = std::mem::take(&mut self.producers);
         self.learn_producers(i64::MAX)?;
+        self.producers.inherit(&before, end);
         self.settled_offset =
             self.producers.first_ongoing_offset().unwrap_or(end).min(self.settled_offset).min(end);
         self.producers.replicated_up_to(self.high_watermark);

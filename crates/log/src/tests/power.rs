@@ -110,6 +110,69 @@ fn a_cut_is_for_good_even_if_the_process_is_killed_before_the_next_flush() {
     }
 }
 
+/// Batches of one size, of which one in the place of another is told apart by nothing but what it says.
+fn append_other(fixture: &mut Fixture<Faulty>, count: usize) {
+    for _ in 0..count {
+        fixture.append(&batch(3, 70, 7)).unwrap();
+    }
+}
+
+/// Whether batches with the timestamp of `append_other` follow one without.
+fn is_mixed(fixture: &mut Fixture<Faulty>, from: i64) -> bool {
+    let times: Vec<bool> =
+        fixture.headers_from(from).iter().map(|header| header.max_timestamp == 7).collect();
+    times.windows(2).any(|pair| pair[0] != pair[1])
+}
+
+#[test]
+fn a_batch_of_before_an_interrupted_cut_does_not_stand_among_those_of_after_it() {
+    for (seed, changes) in (0..60).flat_map(|seed| (0..9).map(move |changes| (seed, changes))) {
+        let io = Faulty::new(seed);
+        let mut fixture = open(&io, Known::default());
+        append(&mut fixture, 1);
+        let known = fixture.checkpoint(Stopped::ProcessDied);
+        append(&mut fixture, 2);
+        io.crash_after(changes);
+        let _ = fixture.log.truncate_to(3);
+        io.crash(Crash::Kill);
+        let mut again = open(&io, known);
+        let from = again.log.end_offset();
+        append_other(&mut again, 4 - from as usize / 3);
+        assert!(!is_mixed(&mut lose_power(&io, known), from), "seed {seed}, {changes}, from {from}");
+    }
+}
+
+#[test]
+fn a_whole_batch_of_a_failed_write_does_not_stand_among_later_ones() {
+    for seed in 0..200 {
+        let io = Faulty::new(seed);
+        let mut fixture = open(&io, Known::default());
+        append(&mut fixture, 1);
+        let known = fixture.checkpoint(Stopped::MachineDied);
+        io.fail_writes(1);
+        let two = [batch(3, 70, 30), batch(3, 70, 60)].concat();
+        assert!(fixture.append(&two.into()).is_err());
+        append_other(&mut fixture, 2);
+        assert!(!is_mixed(&mut lose_power(&io, known), 3), "seed {seed}");
+    }
+}
+
+#[test]
+fn indexes_that_were_made_again_are_on_disk() {
+    for seed in 0..20 {
+        let io = Faulty::new(seed);
+        let mut fixture = open(&io, Known::default());
+        append(&mut fixture, 7);
+        let known = fixture.checkpoint(Stopped::MachineDied);
+        let dir = fixture.log.dir().to_owned();
+        io.remove_file(&dir.join("00000000000000000000.timeindex")).unwrap();
+        let mut again = open(&io, known);
+        let again = again.checkpoint(Stopped::MachineDied);
+        io.sync_dir(&dir).unwrap();
+        assert_sound(&mut lose_power(&io, again), &format!("seed {seed}"));
+    }
+}
+
 #[test]
 fn records_of_before_a_restart_elsewhere_do_not_come_back() {
     for (seed, offset) in (0..20).flat_map(|seed| [(seed, 0), (seed, 1_000)]) {
