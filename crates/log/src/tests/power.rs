@@ -167,7 +167,9 @@ fn indexes_that_were_made_again_are_on_disk() {
         let io = Faulty::new(seed);
         let mut fixture = open(&io, Known::default());
         // The newest record comes first, where only an index of times leads to.
-        (0..7).for_each(|n| drop(fixture.append(&batch(3, 70, 100 - n)).unwrap()));
+        for n in 0..7 {
+            fixture.append(&batch(3, 70, 100 - n)).unwrap();
+        }
         let known = fixture.checkpoint(Stopped::MachineDied);
         let dir = fixture.log.dir().to_owned();
         io.remove_file(&dir.join("00000000000000000000.timeindex")).unwrap();
