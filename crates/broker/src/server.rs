@@ -108,7 +108,7 @@ pub struct Running {
 pub async fn start(config: Config, level: LevelHandle) -> Result<Running, StartError> {
     let began = Instant::now();
     let started_at_ms = clock::now_ms();
-    let lock = lock_directory(&config.data_dir)?;
+    let lock = lock_directory(&config.data_dir).await?;
     raise_file_limit(&config);
     let tls = match config.listeners.iter().any(|listener| listener.protocol == Protocol::Ssl) {
         true => Some(tls::acceptor(&config.tls)?),
@@ -313,8 +313,15 @@ impl Running {
     }
 }
 
+/// How long the directory's lock is waited for. A broker that was killed or replaced by force holds it until its process
+/// is gone, which takes the kernel a moment; one that serves will not let go, and whoever started a second one by mistake
+/// should not have to wait long for being told.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_STEP: Duration = Duration::from_millis(50);
+
 /// Makes the directory if need be and takes its lock, so that two brokers never share one.
-fn lock_directory(dir: &Path) -> Result<File, StartError> {
+async fn lock_directory(dir: &Path) -> Result<File, StartError> {
+    use rustix::fs::{FlockOperation, flock};
     let refused = |reason: String| StartError::DataDir { path: dir.to_owned(), reason };
     std::fs::create_dir_all(dir).map_err(|error| refused(error.to_string()))?;
     let file = File::options()
@@ -323,10 +330,22 @@ fn lock_directory(dir: &Path) -> Result<File, StartError> {
         .write(true)
         .open(dir.join(".lock"))
         .map_err(|error| refused(error.to_string()))?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(refused("another broker is using it".to_owned())),
-        Err(error) => Err(refused(error.to_string())),
+    let began = Instant::now();
+    let mut told = false;
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) if began.elapsed() < LOCK_PATIENCE => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::info!(path = %dir.display(), "another broker is using the data directory; waiting for its end");
+                }
+                tokio::time::sleep(LOCK_STEP).await;
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(refused("another broker is using it".to_owned()));
+            }
+            Err(error) => return Err(refused(error.to_string())),
+        }
     }
 }
 

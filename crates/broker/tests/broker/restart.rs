@@ -1,11 +1,13 @@
 //! What survives: an orderly stop, a crash, and what two brokers on one directory do.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
 
 use super::client::{Client, batch, numbered, values};
-use super::process::Broker;
+use super::process::{Broker, pause};
 
 #[test]
 fn an_orderly_stop_loses_nothing_and_the_next_start_checks_nothing() {
@@ -71,6 +73,27 @@ fn a_second_broker_on_the_same_directory_says_so_and_ends() {
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(said.contains("another broker is using it"), "{said}");
     assert!(second.stdout.is_empty());
+}
+
+#[test]
+fn a_broker_that_replaces_another_waits_for_its_end() {
+    let mut broker = Broker::start(&[]);
+    let mut second = Command::new(env!("CARGO_BIN_EXE_penstock-broker"))
+        .args(["dev", "--listen", "127.0.0.1:0", "--data"])
+        .arg(broker.data())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("runs");
+    pause(Duration::from_millis(300));
+    assert!(second.try_wait().expect("its state").is_none(), "it gave up at once");
+    assert_eq!(broker.terminate(), Some(0));
+    let mut line = String::new();
+    let stdout = second.stdout.take().expect("piped");
+    BufReader::new(stdout).read_line(&mut line).expect("a line");
+    second.kill().expect("killed");
+    second.wait().expect("ended");
+    assert!(line.starts_with("ready "), "{line}");
 }
 
 #[test]
