@@ -8,12 +8,12 @@
 
 use bytes::{Bytes, BytesMut};
 use protocol::ErrorCode;
-use protocol::batch::{self, BatchError, Header};
+use protocol::batch::{self, Batch, BatchError, Header, Marker};
 
 use crate::config::TimestampType;
 use crate::io::Io;
 use crate::log::PartitionLog;
-use crate::producers::{Marker, ProducerError, Verdict};
+use crate::producers::{ProducerError, Verdict};
 use crate::run::{Incoming, Run};
 use crate::scan::plausible;
 use crate::store::StorageError;
@@ -369,17 +369,7 @@ fn restamped(batch: &Bytes, header: &Header, now_ms: i64) -> Bytes {
     copy.freeze()
 }
 
-/// The transaction marker in a control batch; `None` for control batches of other kinds.
+/// The transaction marker in a batch; `None` in control batches of other kinds, and in all others.
 pub(crate) fn read_marker(batch: &Bytes) -> Option<Marker> {
-    // A marker is a few dozen bytes and never compressed.
-    const MARKER_MAX_BYTES: usize = 1024;
-    let record = batch::Batch::parse(batch).ok()?.records(MARKER_MAX_BYTES).ok()?.next()?.ok()?;
-    let (key, value) = (record.key?, record.value?);
-    let kind = i16::from_be_bytes(key.get(2..4)?.try_into().ok()?);
-    let coordinator_epoch = i32::from_be_bytes(value.get(2..6)?.try_into().ok()?);
-    match kind {
-        0 => Some(Marker { commit: false, coordinator_epoch }),
-        1 => Some(Marker { commit: true, coordinator_epoch }),
-        _ => None,
-    }
+    Marker::read(&Batch::parse(batch).ok()?)
 }

@@ -11,7 +11,7 @@ pub(crate) mod snapshot;
 
 use std::collections::BTreeMap;
 
-use protocol::batch::Header;
+use protocol::batch::{Header, Marker};
 
 /// In-flight requests of an idempotent producer, fixed by the protocol.
 const BATCHES_REMEMBERED: usize = 5;
@@ -97,13 +97,6 @@ pub(crate) struct Completed {
     /// Offset of the marker.
     pub(crate) last_offset: i64,
     pub(crate) aborted: bool,
-}
-
-/// A transaction marker, as found in a control batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Marker {
-    pub(crate) commit: bool,
-    pub(crate) coordinator_epoch: i32,
 }
 
 /// What a produced batch is, judged by what is known of its producer.
@@ -265,7 +258,7 @@ impl Producers {
             let last_offset = header.last_offset();
             self.unreplicated.insert(first_offset, last_offset);
             let producer_id = header.producer_id;
-            return Some(Completed { producer_id, first_offset, last_offset, aborted: !marker.commit });
+            return Some(Completed { producer_id, first_offset, last_offset, aborted: !marker.is_commit });
         }
         if header.base_sequence >= 0 {
             producer.remember(Appended {
@@ -444,7 +437,7 @@ mod tests {
         producers.appended(&transactional(batch(1, 0, 0, 10, 5)), None, LIMIT);
         producers.appended(&transactional(batch(2, 0, 0, 15, 5)), None, LIMIT);
         assert_eq!(producers.first_unstable_offset(), Some(10));
-        let marker = Marker { commit: false, coordinator_epoch: 0 };
+        let marker = Marker { is_commit: false, coordinator_epoch: 0 };
         let completed = producers.appended(&control(batch(1, 0, -1, 20, 1)), Some(marker), LIMIT).unwrap();
         assert_eq!((completed.first_offset, completed.last_offset, completed.aborted), (10, 20, true));
         assert_eq!(producers.last_stable_after(&completed), 15);

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use protocol::batch::{BatchError, Header};
+use protocol::batch::{BatchError, Header, Marker};
 use uuid::Uuid;
 
 use crate::append::read_marker;
@@ -450,7 +450,7 @@ impl<I: Io> PartitionLog<I> {
             if self.segments[index].size == 0 {
                 continue;
             }
-            let mut seen: Vec<(Header, Option<crate::producers::Marker>)> = Vec::new();
+            let mut seen: Vec<(Header, Option<Marker>)> = Vec::new();
             self.with_segment(index, "learn from", |segment, at| {
                 let position = segment.position_before(at, from)?;
                 let handle = segment.log_file(at)?;

@@ -13,12 +13,11 @@
 use std::io::IoSlice;
 
 use bytes::{Bytes, BytesMut};
-use protocol::batch::{self, Header, STAMPED_PREFIX_BYTES};
+use protocol::batch::{self, Header, Marker, STAMPED_PREFIX_BYTES};
 
 use crate::append::{AppendError, AppendInfo};
 use crate::io::Io;
 use crate::log::PartitionLog;
-use crate::producers::Marker;
 use crate::segment::Coming;
 use crate::store::StorageError;
 
