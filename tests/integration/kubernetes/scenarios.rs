@@ -16,7 +16,8 @@ use std::time::Duration;
 use agent::Dispatch as _;
 use dispatch_kube::{Config, Connection, Placement, Source};
 use futures_util::StreamExt as _;
-use model::{BrokerId, ClusterId, ClusterIntent, ClusterStatus};
+use model::condition::Truth;
+use model::{BrokerId, ClusterId, ClusterIntent, ClusterStatus, Reason};
 use sim::scenario::{self, Command, Disturbance, Scenario, files, play};
 use sim::world::Behaviour;
 use testkit::process::kill_9;
@@ -83,6 +84,9 @@ const LONGER: u32 = 2;
 /// A longer time than this is not let pass. In the files that are played nothing comes of time itself: it passes to show
 /// that something does not happen, and what does happen here by mistake happens within seconds.
 const LONGEST: Duration = Duration::from_secs(8);
+
+/// How long the operator may take to notice that a broker was killed.
+const NOTICED_IN: Duration = Duration::from_secs(5);
 
 #[test]
 fn every_scenario_is_played_here_or_left_out_for_a_reason() {
@@ -200,6 +204,7 @@ impl scenario::Stage for Pods<'_> {
         match disturbance {
             Disturbance::Kill(broker) => {
                 let pod = format!("orders-broker-{broker}");
+                let before = self.status().and_then(|status| seen(&status, *broker));
                 match self.kill {
                     Kill::Pod => {
                         self.namespace.run(&["delete", "pod", &pod, "--grace-period=0", "--force"]);
@@ -209,6 +214,8 @@ impl scenario::Stage for Pods<'_> {
                         kill_9(process.expect("the nodes are processes of this machine"));
                     }
                 }
+                // What the file asks for next must not be answered by a status that knows nothing of the kill.
+                self.pass(NOTICED_IN, &|status| seen(status, *broker) != before);
             }
             Disturbance::Behave(broker, behaviour) => {
                 let longer = Behaviour {
@@ -324,6 +331,12 @@ impl Stage {
     fn parts(&self) -> MutexGuard<'_, Parts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a status says of a broker.
+fn seen(status: &ClusterStatus, broker: BrokerId) -> Option<(Truth, Reason, u32)> {
+    let found = status.brokers.iter().find(|seen| seen.id == broker);
+    found.map(|seen| (seen.ready, seen.reason, seen.restarts))
 }
 
 /// What a stand-in asks.
