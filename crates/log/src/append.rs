@@ -279,9 +279,10 @@ impl<I: Io> PartitionLog<I> {
             let marker = if header.is_control() { read_marker(&batch) } else { None };
             incoming.push(Incoming::whole(header, marker, batch));
         }
+        // The times are the leader's; this append has none to tell.
         let info = self.info(&incoming, -1)?;
         self.write(incoming)?;
-        Ok(AppendInfo { log_append_time_ms: -1, ..info })
+        Ok(info)
     }
 
     fn check_limits(&self, header: &Header, origin: Origin, now_ms: i64) -> Result<(), AppendError> {

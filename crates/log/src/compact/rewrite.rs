@@ -4,11 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::io::{self, IoSlice};
 
 use bytes::Bytes;
-use protocol::batch::{Batch, Builder, Header, Record};
+use protocol::batch::{Batch, Builder, Header, Marker, Record};
 use sha2::{Digest, Sha256};
 
 use super::{Compaction, Source};
-use crate::append::read_marker;
 use crate::io::Io;
 use crate::layout::{Kind, State, file_path};
 use crate::scan::Scan;
@@ -172,7 +171,7 @@ impl<I: Io> Compaction<I> {
         let Ok(records) = batch.records(DECOMPRESSED_MAX_BYTES) else { return Ok(Fate::Keep) };
         // A record that cannot be read would be lost without anybody knowing: then nothing is touched.
         let Ok(records) = records.collect::<Result<Vec<Record>, _>>() else { return Ok(Fate::Keep) };
-        let is_spent_marker = header.is_control() && !is_needed && read_marker(batch.bytes()).is_some();
+        let is_spent_marker = header.is_control() && !is_needed && Marker::read(batch).is_some();
         let mut waits_for_horizon = false;
         let mut kept = Vec::with_capacity(records.len());
         for record in &records {
